@@ -39,7 +39,7 @@ void mr_slab_return(struct mr_slab *slab, void *block);
 /* A pool hands out blocks of any size, rounded up to a power of two, and keeps what is given back
  * in one list a size. Bounded by its reservation; never returns memory to the system while
  * running (an unmap would interrupt every pinned worker). */
-#define MR_POOL_CLASSES 40
+#define MR_POOL_CLASSES   40
 #define MR_POOL_BYTES_MIN 64
 
 struct mr_pool {

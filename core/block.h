@@ -14,11 +14,11 @@ enum mr_block_flag { MR_BLOCK_END = 1 }; /* the last block of its aggregator */
 
 struct mr_block {
     uint16_t share, flags;
-    uint32_t count;         /* records */
-    uint32_t bytes;         /* of them, after this header */
-    uint32_t capacity;      /* bytes after this header */
-    uint64_t first_number;  /* sequence of the first record within its share */
-    uint64_t cause_seq;     /* last input record applied before these were emitted */
+    uint32_t count;        /* records */
+    uint32_t bytes;        /* of them, after this header */
+    uint32_t capacity;     /* bytes after this header */
+    uint64_t first_number; /* sequence of the first record within its share */
+    uint64_t cause_seq;    /* last input record applied before these were emitted */
 } MR_ALIGNED(MR_CACHE_LINE);
 
 static inline void *mr_block_first(struct mr_block *block)

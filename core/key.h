@@ -42,7 +42,7 @@ static inline uint8_t *mr_key_put_string(uint8_t *at, struct mr_span text)
 /* Reads the value at `at` of a key that we encoded; returns the start of the next. */
 static inline const uint8_t *mr_key_get(const uint8_t *at, struct mr_key_value *value)
 {
-    *value = (struct mr_key_value){.tag = (enum mr_key_tag)*at++};
+    *value = (struct mr_key_value){.tag = (enum mr_key_tag) * at++};
     switch (value->tag) {
     case MR_KEY_STRING:
         value->text = mr_span_of(at + 4, mr_load32(at));

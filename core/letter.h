@@ -1,5 +1,6 @@
 /* A letter: an event (or row) that we gave up on, with its reason. It travels in the heap of its
- * order batch, is copied into a block (core/block.h) by the aggregator, and is published by the keeper.
+ * order batch, is copied into a block (core/block.h) by the aggregator, and is published by the
+ * keeper.
  *
  *   struct mr_letter | detail text | payload      (8-aligned; `bytes` is the whole)
  *
@@ -11,7 +12,7 @@
 #include "core/base.h"
 #include "core/reason.h"
 
-#define MR_NO_FIELD UINT16_MAX
+#define MR_NO_FIELD          UINT16_MAX
 #define MR_LETTER_DETAIL_MAX 120 /* bytes; a longer detail is cut */
 
 struct mr_letter {
@@ -29,8 +30,7 @@ struct mr_letter {
 
 static inline uint32_t mr_letter_bytes(uint32_t detail_bytes, uint32_t inline_payload_bytes)
 {
-    return (uint32_t)mr_round_up(
-        sizeof(struct mr_letter) + detail_bytes + inline_payload_bytes, 8);
+    return (uint32_t)mr_round_up(sizeof(struct mr_letter) + detail_bytes + inline_payload_bytes, 8);
 }
 
 static inline struct mr_span mr_letter_detail(const struct mr_letter *letter)
@@ -42,8 +42,7 @@ static inline struct mr_span mr_letter_payload(const struct mr_letter *letter)
 {
     if (letter->jumbo)
         return mr_span_of(letter->jumbo, letter->payload_bytes);
-    return mr_span_of((const uint8_t *)(letter + 1) + letter->detail_bytes,
-                      letter->payload_bytes);
+    return mr_span_of((const uint8_t *)(letter + 1) + letter->detail_bytes, letter->payload_bytes);
 }
 
 #endif

@@ -36,8 +36,7 @@ void mr_order_layout_init(struct mr_order_layout *layout, uint32_t rows_max, uin
     }
     layout->heap_offset = (uint32_t)mr_round_up(at, MR_CACHE_LINE);
     layout->heap_bytes = heap_bytes;
-    layout->block_bytes =
-        (uint32_t)mr_round_up(layout->heap_offset + heap_bytes, MR_FALSE_SHARING);
+    layout->block_bytes = (uint32_t)mr_round_up(layout->heap_offset + heap_bytes, MR_FALSE_SHARING);
 }
 
 void mr_order_batch_clear(struct mr_order_batch *batch)

@@ -17,9 +17,9 @@
 #include "core/id.h"
 #include "core/letter.h"
 
-#define MR_GROUP_ROWS 64
+#define MR_GROUP_ROWS    64
 #define MR_GROUPINGS_MAX 8  /* distinct group_by lists in one run */
-#define MR_MEASURES_MAX 16  /* distinct aggregated fields */
+#define MR_MEASURES_MAX  16 /* distinct aggregated fields */
 #define MR_KEY_BYTES_MAX 4096
 
 #define MR_TIME_MIN INT64_MIN /* a watermark that has not moved */
@@ -114,9 +114,8 @@ static inline uint64_t *mr_order_valid(struct mr_order_batch *batch,
     return (uint64_t *)(mr_order_group(batch, layout, row) + layout->valid_offset[measure]);
 }
 
-static inline struct mr_key_ref *mr_order_refs(struct mr_order_batch *batch,
-                                               const struct mr_order_layout *layout,
-                                               uint32_t grouping)
+static inline struct mr_key_ref *
+mr_order_refs(struct mr_order_batch *batch, const struct mr_order_layout *layout, uint32_t grouping)
 {
     return (struct mr_key_ref *)((uint8_t *)batch + layout->refs_offset[grouping]);
 }

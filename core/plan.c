@@ -2,7 +2,7 @@
 
 /* Key bytes and letters of a batch together, an event: a batch with more is cut early. */
 #define HEAP_BYTES_A_ROW 96
-#define HEAP_BYTES_MIN (32u << 10)
+#define HEAP_BYTES_MIN   (32u << 10)
 
 static bool same_fields(const struct mr_grouping *grouping, const struct mr_window *window)
 {

@@ -34,11 +34,11 @@ struct mr_plan {
     const struct mr_config *config;
     struct mr_grouping groupings[MR_GROUPINGS_MAX];
     uint32_t grouping_count;
-    uint32_t grouping_of[MR_WINDOWS_MAX];   /* by definition */
-    uint32_t measures[MR_MEASURES_MAX];     /* field of each */
+    uint32_t grouping_of[MR_WINDOWS_MAX]; /* by definition */
+    uint32_t measures[MR_MEASURES_MAX];   /* field of each */
     uint32_t measure_count;
-    uint32_t measure_of[MR_FIELDS_MAX];     /* by field; MR_NOT_KEPT: not measured */
-    uint32_t nullable;                      /* bit a measure */
+    uint32_t measure_of[MR_FIELDS_MAX]; /* by field; MR_NOT_KEPT: not measured */
+    uint32_t nullable;                  /* bit a measure */
     bool dedup;
     struct mr_order_layout order;
     uint64_t hash_seed;
