@@ -4,6 +4,7 @@
 
 #include "core/err.h"
 #include "sources/event_time.h"
+#include "sources/layout.h"
 #include "sources/walk.h"
 
 struct mr_decoder {
@@ -12,6 +13,7 @@ struct mr_decoder {
     uint64_t payload_bytes_max;
     struct mr_tree tree;
     struct mr_walk walk;
+    struct mr_layout layout; /* of the last payload that decoded */
 };
 
 int mr_decoder_create(struct mr_decoder **out, const struct mr_config *config)
@@ -42,6 +44,11 @@ void mr_decoder_destroy(struct mr_decoder *decoder)
         return;
     free(decoder->walk.scratch);
     free(decoder);
+}
+
+void mr_decoder_forget(struct mr_decoder *decoder)
+{
+    decoder->layout.known = false;
 }
 
 /* What one field makes of its slot: a reason, with *detail when it is one. */
@@ -179,6 +186,7 @@ static void take_fields(struct mr_decoder *d, const uint8_t *start, struct mr_de
 enum mr_reason mr_decode(struct mr_decoder *decoder, struct mr_span payload, struct mr_decoded *out)
 {
     struct mr_walk *walk = &decoder->walk;
+    bool predicted;
 
     out->event_us = 0;
     out->decimals_rounded = 0;
@@ -191,12 +199,15 @@ enum mr_reason mr_decode(struct mr_decoder *decoder, struct mr_span payload, str
               "more bytes than decode.payload_bytes_max");
         return out->reason;
     }
-    if (!mr_walk_payload(walk, &decoder->tree, payload)) {
+    predicted = mr_layout_match(&decoder->layout, walk, payload);
+    if (!predicted && !mr_walk_payload(walk, &decoder->tree, payload)) {
         blame(out, MR_REASON_MALFORMED_JSON, MR_FIELDS_MAX, (size_t)(walk->json.at - payload.data),
               walk->json.wrong);
         return out->reason;
     }
     take_fields(decoder, payload.data, out);
+    if (!predicted && out->reason == MR_REASON_NONE)
+        mr_layout_learn(&decoder->layout, walk, payload);
     return out->reason;
 }
 

@@ -49,6 +49,10 @@ struct mr_decoder;
 int mr_decoder_create(struct mr_decoder **out, const struct mr_config *config);
 void mr_decoder_destroy(struct mr_decoder *decoder);
 
+/* mr_decoder_forget makes the next payload take the complete parser, as if it were the first: for
+ * tests and benches that compare the two ways. */
+void mr_decoder_forget(struct mr_decoder *decoder);
+
 /* mr_decode judges one payload; returns out->reason.
  * Bounds  reads only [payload.data, payload.data + payload.bytes).
  * Owns    texts point into the payload or, if they had escapes, into the decoder, until the next
