@@ -29,7 +29,7 @@
         if (MR_UNLIKELY(!(belief)))                                                                \
             mr_assert_failed(#belief, __FILE__, __LINE__);                                         \
     } while (0)
-_Noreturn void mr_assert_failed(const char *belief, const char *file, int line);
+__attribute__((noreturn)) void mr_assert_failed(const char *belief, const char *file, int line);
 
 typedef __int128 mr_i128;
 typedef unsigned __int128 mr_u128;

@@ -1,5 +1,5 @@
 /* Firing: panes combined into rows when the watermark passes, and for late orders. */
-#include "windows/hop.h"
+#include "core/hop.h"
 #include "windows/share.h"
 
 static struct mr_slicing *slicing_of(struct mr_share *share, uint32_t definition)

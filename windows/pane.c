@@ -1,6 +1,6 @@
 #include "windows/pane.h"
 
-#include "windows/hop.h"
+#include "core/hop.h"
 
 #define PANES_MIN 16
 

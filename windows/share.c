@@ -1,6 +1,6 @@
 #include "windows/share.h"
 
-#include "windows/hop.h"
+#include "core/hop.h"
 
 int mr_share_init(struct mr_share *share, const struct mr_plan *plan, uint16_t number,
                   const struct mr_share_limits *limits, struct mr_slab *rows,
@@ -47,6 +47,8 @@ static int drop_duplicates(struct mr_share *share, struct mr_order_batch *batch)
         return MR_OK;
     for (uint32_t row = 0; row < batch->rows; row++) {
         struct mr_id *id = mr_order_id(batch, layout, row);
+        if (mr_id_is_none(*id))
+            continue;
         switch (mr_dedup_add(&share->dedup, &share->pool, *id)) {
         case MR_DEDUP_NEW:
             break;

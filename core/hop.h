@@ -2,8 +2,8 @@
  * lattice offset + size + k * hop. All times in microseconds; event times lie in years 1..9999 and
  * sizes under 366 days, so nothing here overflows.
  * Source  floor modulo, as Beam Python assigns; a truncating remainder is wrong below zero. */
-#ifndef MR_WINDOWS_HOP_H
-#define MR_WINDOWS_HOP_H
+#ifndef MR_CORE_HOP_H
+#define MR_CORE_HOP_H
 
 #include "core/config.h"
 
