@@ -118,7 +118,7 @@ check_proofs() {
     case $size in quick) column=1 ;; normal) column=2 ;; long) column=3 ;; esac
     for proof in tests/prove/*; do
         [ -f "$proof" ] && [ -x "$proof" ] || continue
-        sizes=$(sed -n 's/^# sizes: *//p' "$proof" | head -n 1)
+        sizes=$(sed -n '/^# sizes: */{s///p;q}' "$proof")
         n=$(cut -d' ' -f$column <<<"${sizes:-- . .}")
         case $n in
             -) ;;
