@@ -1,11 +1,11 @@
-"""Which files are ours, for the house rules; and the frame in which a rule proves itself."""
+"""Which files are ours; and the frame in which a house rule proves itself."""
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 
-SKIPPED = ("build", ".git", "tests/fuzz/corpus/", "demo-out")
+NOT_OURS = ("build", ".git/", "demo-out/")
 
 
 def files(root):
@@ -19,7 +19,8 @@ def files(root):
         paths = [os.path.relpath(os.path.join(folder, name), root)
                  for folder, _, names in os.walk(root) for name in names]
     return sorted(p for p in paths
-                  if not p.startswith(SKIPPED) and os.path.isfile(os.path.join(root, p)))
+                  if not p.startswith(NOT_OURS) and "/__pycache__/" not in p
+                  and os.path.isfile(os.path.join(root, p)))
 
 
 def text(root, path):
