@@ -19,7 +19,7 @@ static uint8_t input[INPUT_BYTES_MAX];
 
 static void feed(size_t bytes)
 {
-    uint8_t *copy = malloc(bytes ? bytes : 1);
+    uint8_t *copy = calloc(1, bytes ? bytes : 1);
 
     if (!copy)
         abort();
