@@ -155,7 +155,7 @@ run_stages() { # run_stages quick|normal|long
     local size=$1 main=${CC:-gcc}
     export MILLRACE_TEST_SIZE=$size # tests with loops worth scaling read it
     : >"$results"
-    [ "$size" = quick ] || stage 'format' check format check_format
+    stage 'format' check format check_format
     stage "build, $main -Werror" build_all "$main build" build "$main" "${CXX:-g++}"
     stage 'unit tests' meson_tests unit build --no-suite house --no-suite fuzz
     stage 'house rules' meson_tests house build --suite house
