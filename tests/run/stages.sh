@@ -84,12 +84,6 @@ sanitized() { # sanitized NAME SANITIZERS MESON_TEST_ARGUMENT...
         meson_tests "$name" "build-$name" -t 5 "$@"
 }
 
-check_oracle() {
-    [ -f tests/oracle/test_model.py ] ||
-        { record SKIP oracle "tests/oracle/test_model.py is not there"; return; }
-    check oracle python3 tests/oracle/test_model.py
-}
-
 check_examples() {
     local found=0
     for example in docs/examples/*.yaml; do
@@ -157,14 +151,16 @@ run_stages() { # run_stages quick|normal|long
     : >"$results"
     stage 'format' check format check_format
     stage "build, $main -Werror" build_all "$main build" build "$main" "${CXX:-g++}"
-    stage 'unit tests' meson_tests unit build --no-suite house --no-suite fuzz
+    stage 'unit tests' meson_tests unit build --no-suite house --no-suite fuzz \
+        --no-suite oracle
     stage 'house rules' meson_tests house build --suite house
     if [ "$size" != quick ]; then
+        stage 'oracle' meson_tests oracle build --suite oracle
         stage 'fuzz corpora' meson_tests fuzz build --suite fuzz
         stage 'build, clang -Werror' build_all 'clang build' build-clang clang clang++
-        stage 'unit tests, asan and ubsan' sanitized asan address,undefined --no-suite house
+        stage 'unit tests, asan and ubsan' sanitized asan address,undefined \
+            --no-suite house --no-suite oracle
         stage 'rings and I/O, tsan' sanitized tsan thread --suite tsan
-        stage 'oracle' check_oracle
     fi
     stage 'proofs' check_proofs "$size"
     stage 'examples' check_examples
