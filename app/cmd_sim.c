@@ -156,7 +156,8 @@ static void tell_summary(const struct sim *sim)
 
 static int tell_failure(int err, const char *path, int error, uint64_t payloads)
 {
-    fprintf(stderr, "millrace sim: error %s: %s: %s: %s, after %" PRIu64 " payloads\n  fix:  %s\n",
+    fprintf(stderr,
+            "millrace sim: error %s: %s: %s: %s, after %" PRIu64 " payloads drawn\n  fix:  %s\n",
             mr_err_code(err), strcmp(path, "-") == 0 ? "standard output" : path, mr_err_cause(err),
             strerror(error), payloads, mr_err_fix(err));
     return err == MR_E_FILE_OPEN ? MR_EXIT_CANNOT_CREATE : MR_EXIT_IO;
@@ -234,10 +235,11 @@ static int write_truth(const struct sim *sim)
         separator = ", ";
     }
     fputs("}}\n", file);
-    /* fclose tells what the last buffer met, ferror what the earlier ones did. */
-    bool failed = ferror(file) != 0;
-    if (fclose(file) != 0 || failed)
-        return tell_failure(MR_E_FILE_WRITE, sim->options.truth, errno, totals->payloads);
+    int error = fflush(file) != 0 ? errno : 0;
+    if (fclose(file) != 0 && !error)
+        error = errno;
+    if (error)
+        return tell_failure(MR_E_FILE_WRITE, sim->options.truth, error, totals->payloads);
     return MR_EXIT_OK;
 }
 

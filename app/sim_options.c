@@ -10,6 +10,7 @@
 #include "core/err.h"
 
 #define DAY_S     86400.0
+#define RATE_MIN  0.001         /* payloads a second, as mr_orders_settings has it */
 #define SPAN_MAX  (366 * DAY_S) /* of durations */
 #define YEAR_9999 INT64_C(253402300799)
 #define YEAR_1    INT64_C(-62135596800)
@@ -31,9 +32,11 @@ struct option {
 static const struct option table[] = {
     {"--out", "FILE", TEXT, OWN(out), 0, 0, "a path, or - for standard output", "orders.ndjson",
      "where the orders go, one a line (default -)"},
-    {"--count", "N", COUNT, OWN(count), 0, 1e15, "a whole number in [0, 1e15], or forever", "1000000",
+    {"--count", "N", COUNT, OWN(count), 0, 1e15, "a whole number in [0, 1e15], or forever",
+     "1000000",
      "payloads in all, repeats and broken ones included (default 1000)"},
-    {"--rate", "R", REAL, OWN(rate), 0, 1e7, "payloads a second in [0, 10000000]", "250",
+    {"--rate", "R", REAL, OWN(rate), 0, 1e7,
+     "payloads a second: 0, or in [0.001, 10000000]", "250",
      "payloads a second; 0: as fast as possible (default 0)"},
     {"--seed", "N", WHOLE, ORDER(seed), 0, 9e18, "a whole number in [0, 9e18]", "42",
      "same seed and settings, same bytes (default 1)"},
@@ -293,11 +296,14 @@ static int check(struct mr_sim_options *options, uint32_t given, FILE *errors)
         count += wrong(errors, "--event-rate beside --rate", NULL,
                        "at a given --rate the event rate is --rate divided by --speed",
                        "leave --event-rate out, or set --rate 0");
+    if (options->rate > 0 && options->rate < RATE_MIN)
+        count += wrong(errors, "--rate is too low", NULL, "0, or in [0.001, 10000000]",
+                       "--rate 0.001, or --rate 0 for as fast as possible");
     if (options->truth && strcmp(options->truth, options->out) == 0)
         count += wrong(errors, "--truth and --out are both", options->out,
                        "orders and totals go to different files", "--truth truth.json");
     if (options->rate > 0)
-        orders->orders_per_s = MR_MAX(options->rate, 0.001);
+        orders->orders_per_s = options->rate;
     return count;
 }
 

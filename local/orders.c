@@ -6,19 +6,18 @@
 
 #include "core/err.h"
 
-#define SECOND_US     INT64_C(1000000)
-#define DAY_US        (86400 * SECOND_US)
-#define EVENT_US_MIN  (INT64_C(-62135596800) * SECOND_US) /* 0001-01-01T00:00:00 */
-#define EVENT_US_MAX  (INT64_C(253402300799) * SECOND_US) /* 9999-12-31T23:59:59 */
-#define START_US      (INT64_C(1753185600) * SECOND_US)   /* 2025-07-22T12:00:00 */
-#define CENTS_MIN     1000                                /* 10.00 */
-#define CENTS_MAX     50000                               /* 500.00 */
-#define SEED_DAYS     120                                 /* the seed's spread */
-#define SEED_SECONDS  86400
-#define FAR_TIMES     20              /* how many late_by the far late orders reach */
-#define WEIGHT_OF_ONE 1099511627776.0 /* 2^40: integer weights, so that no host rounds otherwise   \
-                                       */
-#define STEP_FRACTIONS 1048576.0      /* 2^20 parts of a microsecond */
+#define SECOND_US      INT64_C(1000000)
+#define DAY_US         (86400 * SECOND_US)
+#define EVENT_US_MIN   (INT64_C(-62135596800) * SECOND_US) /* 0001-01-01T00:00:00 */
+#define EVENT_US_MAX   (INT64_C(253402300799) * SECOND_US) /* 9999-12-31T23:59:59 */
+#define START_US       (INT64_C(1753185600) * SECOND_US)   /* 2025-07-22T12:00:00 */
+#define CENTS_MIN      1000                                /* 10.00 */
+#define CENTS_MAX      50000                               /* 500.00 */
+#define SEED_DAYS      120                                 /* how far back the seed reaches */
+#define SEED_SECONDS   86400
+#define FAR_TIMES      20              /* how many late_by the far late orders reach */
+#define WEIGHT_OF_ONE  1099511627776.0 /* 2^40: weights are integers, the same on all hosts */
+#define STEP_FRACTIONS 1048576.0       /* 2^20 parts of a microsecond */
 
 enum field { ORDER_ID, PRODUCT_ID, TIMESTAMP, AMOUNT, REGION, FIELDS, NO_FIELD = FIELDS };
 
@@ -227,8 +226,8 @@ int mr_orders_init(struct mr_orders *orders, const struct mr_orders_settings *se
     orders->settings = *settings;
     orders->random = settings->seed;
     orders->random = draw(orders); /* neighbouring seeds start far apart */
-    orders->step_q20 = (uint64_t)(settings->speed / settings->orders_per_s * 1e6 * STEP_FRACTIONS +
-                                  0.5);
+    orders->step_q20 = (mr_u128)(settings->speed / settings->orders_per_s * 1e6 * STEP_FRACTIONS +
+                                 0.5);
     for (int kind = 0; kind < MR_ORDERS_KINDS; kind++)
         orders->strata[kind].ratio = ratios[kind];
     for (int kind = 0; kind < MR_ORDERS_KINDS; kind++)
@@ -449,7 +448,7 @@ static int64_t live_event_us(struct mr_orders *orders, int64_t clock_us, enum mr
 
 static int64_t event_us(struct mr_orders *orders, enum mr_orders_kind kind)
 {
-    int64_t past_us = (int64_t)MR_MIN((mr_u128)orders->index * orders->step_q20 >> 20,
+    int64_t past_us = (int64_t)MR_MIN(orders->index * orders->step_q20 >> 20,
                                       (mr_u128)(EVENT_US_MAX - EVENT_US_MIN));
     int64_t clock_us = MR_MIN(orders->settings.start_us + past_us, EVENT_US_MAX);
     int64_t at_us;

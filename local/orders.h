@@ -90,7 +90,8 @@ struct mr_orders_alias {
 /* Private but for the settings. */
 struct mr_orders {
     struct mr_orders_settings settings;
-    uint64_t random, index, step_q20;
+    uint64_t random, index;
+    mr_u128 step_q20; /* of event time from one payload to the next, in us / 2^20 */
     uint32_t fault, broken;
     struct mr_orders_stratum strata[MR_ORDERS_KINDS];
     uint64_t due_first;
