@@ -1,7 +1,6 @@
 #include "local/orders.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/err.h"

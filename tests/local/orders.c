@@ -206,6 +206,10 @@ static void skew_is_zipfs(void **state)
     assert_in_range(product_share(1, 4, "\"P002\""), 47000, 49000);
     assert_in_range(product_share(1, 4, "\"P004\""), 23300, 24700);
     assert_in_range(product_share(1, 4, "\"europe\""), 31000, 33000);
+    /* Exponent 0.5 over six has two shares above a sixth, so cells borrow from both. */
+    assert_in_range(product_share(0.5, 6, "\"P001\""), 54100, 55800);
+    assert_in_range(product_share(0.5, 6, "\"P002\""), 38000, 39700);
+    assert_in_range(product_share(0.5, 6, "\"P006\""), 21600, 23300);
     assert_in_range(product_share(5, 1, "\"P001\""), 200000, 200000);
     assert_in_range(product_share(0.5, 1000000, "\"P1000000\""), 0, 5);
 }

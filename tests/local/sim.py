@@ -139,11 +139,11 @@ class Sim(unittest.TestCase):
             self.assertEqual(json.loads(line)["timestamp"], at.isoformat())
 
     def test_each_fault_has_its_reason(self):
-        lines, totals = self.lines("--count", "5000", "--invalid-ratio", "1",
+        lines, totals = self.lines("--count", "50000", "--invalid-ratio", "1",
                                    "--too-large", "4000")
         found = collections.Counter(reason_of(line, 3999) for line in lines)
         self.assertEqual(dict(found), totals["invalid"])
-        self.assertEqual(found["too_large"], 100)
+        self.assertEqual(found["too_large"], 1000)
         self.assertEqual(totals["orders"], 0)
         # The cycle shows each reason early and evenly.
         lines, totals = self.lines("--count", "25", "--invalid-ratio", "1")
