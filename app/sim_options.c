@@ -32,8 +32,8 @@ struct option {
 static const struct option table[] = {
     {"--out", "FILE", TEXT, OWN(out), 0, 0, "a path, or - for standard output", "orders.ndjson",
      "where the orders go, one a line (default -)"},
-    {"--count", "N", COUNT, OWN(count), 0, 1e15, "a whole number up to 1000000000000000, or forever",
-     "1000000",
+    {"--count", "N", COUNT, OWN(count), 0, 1e15,
+     "a whole number up to 1000000000000000, or forever", "1000000",
      "payloads in all, repeats and broken ones included (default 1000)"},
     {"--rate", "R", REAL, OWN(rate), 0, 1e7,
      "payloads a second: 0, or in [0.001, 10000000]", "250",
@@ -252,9 +252,12 @@ static int take(struct mr_sim_options *options, char **argv, int argc, int *at, 
     const struct option *option = find(word, equals ? (size_t)(equals - word) : strlen(word));
     char what[64], fix[128];
 
-    if (!option)
+    if (!option) {
+        if (word[0] == '-' && !equals && *at + 1 < argc && argv[*at + 1][0] != '-')
+            ++*at; /* its value, else told as a second mistake */
         return wrong(errors, "no such option", word,
                      "options begin with -- and are listed by --help", "millrace sim --help");
+    }
     snprintf(fix, sizeof fix, "for example %s %s", option->name, option->example);
     snprintf(what, sizeof what, "%s has no value", option->name);
     if (!equals && *at + 1 >= argc)

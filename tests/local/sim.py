@@ -226,6 +226,7 @@ class Sim(unittest.TestCase):
             (["--rate", "10", "--event-rate", "5"], "--event-rate"),
             (["--out", "-", "--truth", "-"], "different files"),
             (["--nonsense"], "no such option"),
+            (["--cuont", "3"], "no such option"),
             (["extra"], "no such option"),
         ]
         for args, words in cases:
@@ -238,6 +239,7 @@ class Sim(unittest.TestCase):
                 self.assertIn("rule:", text)
                 self.assertIn("fix:", text)
                 self.assertIn(words, text)
+                self.assertEqual(text.count("MR1001"), 1)
 
     def test_help_has_examples_that_run(self):
         done = sim("--help")
