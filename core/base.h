@@ -12,11 +12,11 @@
 /* Lines of different writers sit this far apart: the adjacent-line prefetcher pulls pairs. */
 #define MR_FALSE_SHARING 128
 
-#define MR_LIKELY(x) __builtin_expect(!!(x), 1)
-#define MR_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define MR_ALIGNED(n) __attribute__((aligned(n)))
+#define MR_LIKELY(x)         __builtin_expect(!!(x), 1)
+#define MR_UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define MR_ALIGNED(n)        __attribute__((aligned(n)))
 #define MR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define MR_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define MR_COUNT(array)      (sizeof(array) / sizeof((array)[0]))
 #define MR_CONTAINER(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
