@@ -88,8 +88,11 @@ static bool read_real(const char *text, double min, double max, double *value)
 
     if (!isdigit((unsigned char)text[0]) && text[0] != '.')
         return false;
-    *value = strtod(text, &end);
-    return *end == 0 && isfinite(*value) && *value >= min && *value <= max;
+    double read = strtod(text, &end);
+    if (*end != 0 || !isfinite(read) || read < min || read > max)
+        return false;
+    *value = read; /* a wrong value stays out, or rules between options would tell it again */
+    return true;
 }
 
 static bool read_whole(const char *text, double min, double max, uint64_t *value)
