@@ -257,6 +257,8 @@ void mr_config_read_fields(struct mr_config *config)
     struct mr_complaints *all = &config->text->complaints;
     const struct mr_yaml *fields = mr_yaml_at(config->text->root, "decode.fields");
 
+    if (!mr_yaml_get(config->text->root, "decode"))
+        mr_complain(all, MR_E_CONFIG_MISSING, config->text->root->at, "`decode` is missing");
     if (!fields || !mr_yaml_expect(fields, MR_YAML_MAP, "{ amount: { decimal: 2 } }", all))
         return;
     for (const struct mr_yaml *node = fields->first; node; node = node->next) {
