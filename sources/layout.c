@@ -1,0 +1,62 @@
+#include "sources/layout.h"
+
+static bool add_piece(struct mr_layout *layout, uint32_t index, const uint8_t *from,
+                      const uint8_t *to)
+{
+    struct mr_piece *piece = &layout->pieces[index];
+    size_t start = index == 0 ? 0 : (size_t)piece[-1].start + piece[-1].bytes;
+    size_t bytes = (size_t)(to - from);
+
+    if (bytes > MR_LAYOUT_BYTES_MAX - start)
+        return false;
+    *piece = (struct mr_piece){(uint16_t)start, (uint16_t)bytes, MR_NONE};
+    memcpy(layout->text + start, from, bytes);
+    return true;
+}
+
+void mr_layout_learn(struct mr_layout *layout, const struct mr_walk *walk, struct mr_span payload)
+{
+    const uint8_t *at = payload.data, *end = payload.data + payload.bytes;
+
+    layout->known = false;
+    if (walk->scalar_count > MR_SCALARS_MAX)
+        return;
+    for (uint32_t i = 0; i < walk->scalar_count; i++) {
+        if (!add_piece(layout, i, at, walk->scalars[i].start))
+            return;
+        at = walk->scalars[i].end;
+    }
+    if (!add_piece(layout, walk->scalar_count, at, end))
+        return;
+    for (uint64_t left = walk->present; left != 0; left &= left - 1) {
+        uint16_t leaf = (uint16_t)__builtin_ctzll(left);
+        if (walk->slots[leaf].found == MR_FOUND_CONTAINER)
+            return;
+        layout->pieces[walk->slots[leaf].scalar].leaf = leaf;
+    }
+    layout->scalar_count = walk->scalar_count;
+    layout->known = true;
+}
+
+static bool take_piece(const struct mr_layout *layout, const struct mr_piece *piece,
+                       struct mr_json *json)
+{
+    if ((size_t)(json->end - json->at) < piece->bytes ||
+        memcmp(json->at, layout->text + piece->start, piece->bytes) != 0)
+        return false;
+    json->at += piece->bytes;
+    return true;
+}
+
+bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struct mr_span payload)
+{
+    const struct mr_piece *piece = layout->pieces, *last = piece + layout->scalar_count;
+
+    if (!layout->known)
+        return false;
+    mr_walk_begin(walk, payload);
+    for (; piece < last; piece++)
+        if (!take_piece(layout, piece, &walk->json) || !mr_walk_scalar(walk, piece->leaf))
+            return false;
+    return take_piece(layout, last, &walk->json) && walk->json.at == walk->json.end;
+}
