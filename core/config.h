@@ -69,6 +69,7 @@ struct mr_window {
     uint32_t aggregate_count;
 };
 
+enum mr_format { MR_FORMAT_JSON };
 enum mr_strategy { MR_WATERMARK_BOUNDED, MR_WATERMARK_BACKLOG };
 enum mr_dedup_by { MR_DEDUP_NONE, MR_DEDUP_MESSAGE_ID, MR_DEDUP_FIELD };
 enum mr_delivery { MR_EXACTLY_ONCE, MR_AT_LEAST_ONCE, MR_UPSERT };
@@ -88,6 +89,7 @@ struct mr_config {
         } pubsub;
     } source;
     struct {
+        enum mr_format format;
         struct mr_field fields[MR_FIELDS_MAX];
         uint32_t field_count;
         uint32_t event_time; /* index of the event time field */
