@@ -1,5 +1,7 @@
 #include "sources/layout.h"
 
+#include "sources/scalar.h"
+
 static bool add_piece(struct mr_layout *layout, uint32_t index, const uint8_t *from,
                       const uint8_t *to)
 {
@@ -38,13 +40,27 @@ void mr_layout_learn(struct mr_layout *layout, const struct mr_walk *walk, struc
     layout->known = true;
 }
 
+/* Whether the bytes of `piece` come next. Most pieces are one comparison of 16 bytes, of which
+ * those behind the piece do not count; near the payload's end nothing beyond may be loaded. */
 static bool take_piece(const struct mr_layout *layout, const struct mr_piece *piece,
                        struct mr_json *json)
 {
-    if ((size_t)(json->end - json->at) < piece->bytes ||
-        memcmp(json->at, layout->text + piece->start, piece->bytes) != 0)
+    const uint8_t *at = json->at, *text = layout->text + piece->start;
+    size_t bytes = piece->bytes, left = (size_t)(json->end - at);
+
+    if (MR_LIKELY(bytes <= 16 && left >= 16)) {
+        __m128i here = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i wanted = _mm_loadu_si128((const __m128i *)(const void *)text);
+        uint32_t same = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(here, wanted));
+        if ((~same & ((1u << bytes) - 1)) != 0)
+            return false;
+    } else if (bytes == 1) {
+        if (left < 1 || *at != *text)
+            return false;
+    } else if (left < bytes || memcmp(at, text, bytes) != 0) {
         return false;
-    json->at += piece->bytes;
+    }
+    json->at = at + bytes;
     return true;
 }
 
@@ -56,7 +72,7 @@ bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struc
         return false;
     mr_walk_begin(walk, payload);
     for (; piece < last; piece++)
-        if (!take_piece(layout, piece, &walk->json) || !mr_walk_scalar(walk, piece->leaf))
+        if (!take_piece(layout, piece, &walk->json) || !mr_scalar_take(walk, piece->leaf))
             return false;
     return take_piece(layout, last, &walk->json) && walk->json.at == walk->json.end;
 }
