@@ -73,7 +73,7 @@ bool mr_json_string_rest(struct mr_json *json, const uint8_t *at, struct mr_json
     const uint8_t *first = json->at + 1, *wrong;
 
     out->escaped = false;
-    for (;; at = mr_json_plain_end(json, at)) {
+    for (;; at = mr_json_plain_end(json->start, at, json->end)) {
         size_t bytes;
         if (at == json->end)
             return mr_json_fail(json, at, "a string has no end");

@@ -46,16 +46,15 @@ static inline uint32_t mr_json_stops(const uint8_t *at)
 }
 
 /* The first byte from `at` on that is no plain one, or the end. */
-static inline const uint8_t *mr_json_plain_end(const struct mr_json *json, const uint8_t *at)
+static inline const uint8_t *mr_json_plain_end(const uint8_t *start, const uint8_t *at,
+                                               const uint8_t *end)
 {
-    const uint8_t *end = json->end;
-
     for (; end - at >= 16; at += 16) {
         uint32_t mask = mr_json_stops(at);
         if (mask != 0)
             return at + __builtin_ctz(mask);
     }
-    if (end - json->start >= 16 && at < end) {
+    if (end - start >= 16 && at < end) {
         /* The last 16 bytes once more; those before `at` are shifted out. */
         uint32_t mask = mr_json_stops(end - 16) >> (16 - (end - at));
         return mask != 0 ? at + __builtin_ctz(mask) : end;
@@ -72,7 +71,7 @@ bool mr_json_string_rest(struct mr_json *json, const uint8_t *at, struct mr_json
  * mr_json_word takes `word` alone: true, false or null. */
 static inline bool mr_json_string(struct mr_json *json, struct mr_json_text *out)
 {
-    const uint8_t *first = json->at + 1, *at = mr_json_plain_end(json, first);
+    const uint8_t *first = json->at + 1, *at = mr_json_plain_end(json->start, first, json->end);
 
     if (MR_UNLIKELY(at == json->end || *at != '"'))
         return mr_json_string_rest(json, at, out);

@@ -31,12 +31,12 @@ static inline struct mr_span mr_scalar_text(struct mr_walk *walk, const struct m
 }
 
 static inline struct mr_slot *mr_scalar_slot(struct mr_walk *walk, uint16_t leaf,
-                                             enum mr_found found)
+                                             enum mr_found found, const uint8_t *at)
 {
     struct mr_slot *slot = &walk->slots[leaf];
 
     slot->found = found;
-    slot->at = walk->json.at;
+    slot->at = at;
     slot->scalar = (uint16_t)MR_MIN(walk->scalar_count, MR_SCALARS_MAX);
     walk->present |= UINT64_C(1) << leaf;
     return slot;
@@ -48,7 +48,7 @@ static inline bool mr_scalar_string(struct mr_walk *walk, uint16_t leaf)
 
     if (leaf == MR_NONE)
         return mr_json_string(&walk->json, &text);
-    struct mr_slot *slot = mr_scalar_slot(walk, leaf, MR_FOUND_STRING);
+    struct mr_slot *slot = mr_scalar_slot(walk, leaf, MR_FOUND_STRING, walk->json.at);
     if (!mr_json_string(&walk->json, &text))
         return false;
     slot->text = mr_scalar_text(walk, &text, true);
@@ -61,14 +61,15 @@ static inline bool mr_scalar_number(struct mr_walk *walk, uint16_t leaf)
 
     if (leaf == MR_NONE)
         return mr_json_number(&walk->json, &unwanted);
-    return mr_json_number(&walk->json, &mr_scalar_slot(walk, leaf, MR_FOUND_NUMBER)->number);
+    return mr_json_number(&walk->json,
+                          &mr_scalar_slot(walk, leaf, MR_FOUND_NUMBER, walk->json.at)->number);
 }
 
 static inline bool mr_scalar_word(struct mr_walk *walk, uint16_t leaf, enum mr_found found,
                                   const char *spelling)
 {
     if (leaf != MR_NONE)
-        mr_scalar_slot(walk, leaf, found);
+        mr_scalar_slot(walk, leaf, found, walk->json.at);
     return mr_json_word(&walk->json, spelling);
 }
 

@@ -140,7 +140,7 @@ static bool value(struct mr_walk *walk, const struct mr_tree *tree, uint16_t nod
         if (walk->depth == MR_JSON_DEPTH_MAX)
             return mr_json_fail(json, json->at, "nested deeper than 256");
         if (leaf != MR_NONE)
-            mr_scalar_slot(walk, leaf, MR_FOUND_CONTAINER);
+            mr_scalar_slot(walk, leaf, MR_FOUND_CONTAINER, json->at);
         walk->depth++;
         good = first == '{' ? object(walk, tree, node) : array(walk, tree);
         walk->depth--;
