@@ -1,5 +1,6 @@
-"""What the engine wrote against what the model says: rows by the exact text of each value, letters by
-their bytes, counters, the order of firings, and the conservation laws on the engine's own numbers."""
+"""What the engine wrote against what the model says: rows by the exact text of each value, letters
+by their bytes, counters, the order of firings, and the conservation laws on the engine's own
+numbers."""
 
 import base64
 import json
@@ -179,7 +180,8 @@ def bag_differences(what, wanted, got, show):
 def counter_differences(wanted, got):
     found = [f'counter {name}: {got.get(name)!r}, expected {wanted[name]}'
              for name in COUNTERS if got.get(name) != wanted[name]]
-    by_reason = {reason: count for reason, count in got.get('letters_by_reason', {}).items() if count}
+    by_reason = {reason: count for reason, count in got.get('letters_by_reason', {}).items()
+                 if count}
     if by_reason != wanted['letters_by_reason']:
         found.append(f'letters_by_reason: {by_reason}, expected {wanted["letters_by_reason"]}')
     return found

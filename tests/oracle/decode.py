@@ -1,4 +1,4 @@
-"""The plain parser: one payload -> the values of the configured fields, or the reason it is a letter.
+"""The plain parser: one payload -> the values of the configured fields, or why it is a letter.
 
 Written by hand and for plainness. It is strict where Python's json module is lax (NaN, lone
 surrogates, control characters, bytes after the value), and all arithmetic is on digits, so it is

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""decode_check.py DECODE_JSON < PAYLOADS: the plain parser's verdict, one line for each payload line.
+"""decode_check.py DECODE_JSON < PAYLOADS: the plain parser's verdict, one line for each payload.
 
 DECODE_JSON is the `decode` mapping of a configuration. Payloads are separated by '\\n'; an empty
 line is an empty payload here, so that input and output lines stay side by side.

@@ -13,7 +13,8 @@ YEAR_US = 366 * DAY_US
 TIME_MIN, TIME_MAX = EVENT_US_MIN + YEAR_US, EVENT_US_MAX - YEAR_US
 
 REGIONS = ['us-west', 'us-east', 'europe', 'asia', '', 'a', 'A', 'a ', 'aa', 'null', 'a\0', '日本',
-           'é', 'e\u0301', '😀', '\ufffd', 'say "hi"\\', 'tab\there', '\x7f\u2028', 'path/to', 'z' * 300]
+           'é', 'e\u0301', '😀', '\ufffd', 'say "hi"\\', 'tab\there', '\x7f\u2028', 'path/to',
+           'z' * 300]
 SHOPS = [0, 1, 2, -1, 7, 2**63 - 1, -2**63, 10**15]
 SIZES = [(10, 5), (7, 5), (3, 10), (1, 1), (5, 1), (300, 60), (16, 7), (15, 5), (4, 2), (12, 1),
          (7, 3), (2, 3), (60, 1), (5, 5), (17, 4), (1, 2)]
@@ -23,7 +24,7 @@ ORIGINS_US = [1_753_185_123_000_000, 1_753_185_123_000_000, 0, -1, -2_177_452_80
 
 
 class Case:
-    """`tree` lacks only what names files and workers; `shapes` are (pullers, aggregators, batch)."""
+    """`tree` lacks only what names files and workers; `shapes` are pullers, aggregators, batch."""
 
     def __init__(self, seed):
         rng = random.Random(seed)
@@ -349,10 +350,13 @@ def malformed(rng, payload, _max_payload):
         payload.replace(b':', b'=', 1), payload.replace(b',', b',,', 1), payload[:-1] + b',}',
         payload.replace(b'"', b"'"), payload[:-1] + b',"x":01}', payload[:-1] + b',"x":NaN}',
         payload[:-1] + b',"x":"\xff"}', payload[:-1] + b',"x":"\xed\xa0\x80"}',
-        payload[:-1] + b',"x":"\xc0\x80"}', payload[:-1] + b',"x":"\t"}', payload[:-1] + b',"\\x":1}',
+        payload[:-1] + b',"x":"\xc0\x80"}', payload[:-1] + b',"x":"\t"}',
+        payload[:-1] + b',"\\x":1}',
         payload[:-1] + b',"x":"\\ud8"}', payload[:-1] + b',"x":1.}', payload[:-1] + b',"x":.5}',
-        payload[:-1] + b',"x":' + b'[' * 256 + b']' * 256 + b'}', payload[:-1] + b',"x":tru}', b'\0',
-        payload[:-1] + b',"x":"\xf4\x90\x80\x80"}', payload[:-1] + b',"x":+1}', b'nul', b'"', b'\\'])
+        payload[:-1] + b',"x":' + b'[' * 256 + b']' * 256 + b'}', payload[:-1] + b',"x":tru}',
+        b'\0',
+        payload[:-1] + b',"x":"\xf4\x90\x80\x80"}', payload[:-1] + b',"x":+1}', b'nul', b'"',
+        b'\\'])
 
 
 def any_byte(rng, payload, _max_payload):

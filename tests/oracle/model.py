@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The reference model: what millrace must say about a stream of orders, computed the slow, plain way.
+"""The reference model: what millrace must say about a stream of orders, the slow, plain way.
 
 It keeps every event of every window as it came, knows no panes, shares nothing between windows, and
 counts in unbounded integers. Windows takes events and watermarks step by step and answers with

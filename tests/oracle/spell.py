@@ -1,5 +1,5 @@
-"""One value, many spellings: JSON text for strings, numbers, event times and objects. `odd` in [0, 1]
-says how often a spelling is an unusual one."""
+"""One value, many spellings: JSON text for strings, numbers, event times and objects. `odd` in
+[0, 1] says how often a spelling is an unusual one."""
 
 from datetime import datetime, timedelta
 
@@ -72,7 +72,8 @@ def decimal(rng, odd, value, scale):
         sign = -1 if value < 0 else 1
         return number(rng, odd, value * 10**extra + sign * rest, scale + extra)
     if rng.random() < odd / 20:
-        return rng.choice(['1e-999999999', '0e999999999', '-0.0', '-1E-400', '0e-999999999999999999'])
+        return rng.choice(['1e-999999999', '0e999999999', '-0.0', '-1E-400',
+                           '0e-999999999999999999'])
     return number(rng, odd, value, scale)
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The model gives the answers that are known beforehand: window assignment (A1 to A12), lateness and
-firings (L1 to L9), the valve of several inputs, spellings of times and numbers, rows and counters."""
+"""The model gives the answers that are known beforehand: window assignment (A1 to A12), lateness
+and firings (L1 to L9), the valve of several inputs, spellings of times and numbers, rows and
+counters."""
 
 import json
 import unittest
@@ -198,6 +199,26 @@ class Firings(unittest.TestCase):
         self.assertEqual(steps.watermark(END_OF_TIME), [])
 
 
+    def test_borders_of_end_and_expiry(self):
+        steps = Steps(size=10, hop=10, lateness=5, late_count=None)
+        steps.add(1)
+        self.assertEqual(steps.watermark(9), [])
+        self.assertEqual(steps.watermark(10), [(0, [1], 'on_time', 0, 0, False)])
+        steps.add(2)
+        self.assertEqual(steps.watermark(14), [])
+        self.assertEqual(steps.watermark(15), [(0, [1, 2], 'late', 1, 1, True)])
+        steps.add(3, 11)
+        self.assertEqual((steps.windows.pairs_added, steps.windows.pairs_late), (3, 1))
+        self.assertEqual(steps.watermark(25), [(10, [11], 'on_time', 0, 0, True)])
+
+    def test_late_for_some_windows_is_no_late_event(self):
+        steps = Steps(size=10, hop=5)
+        steps.watermark(10)
+        steps.add(7)  # [0,10) is gone, [5,15) is not
+        self.assertEqual((steps.windows.pairs_assigned, steps.windows.pairs_added,
+                          steps.windows.pairs_late, steps.windows.late_events), (2, 1, 1, 0))
+
+
 class Inputs(unittest.TestCase):
     def test_three_inputs(self):
         valve = Valve('abc')
@@ -276,7 +297,8 @@ class Spellings(unittest.TestCase):
 
     def test_time_numbers(self):
         for text, event_us in (
-                ('1753185123', EVENING), ('1753185123.0000009', EVENING), ('1.753185123e9', EVENING),
+                ('1753185123', EVENING), ('1753185123.0000009', EVENING),
+                ('1.753185123e9', EVENING),
                 ('1753185123000', EVENING), ('1753185123000000', EVENING),
                 ('1753185123000000999', EVENING), ('-0.0000001', -1), ('-1.5', -1500000), ('-0', 0),
                 ('99999999999', 99999999999 * 10**6), ('100000000000', 10**14),
@@ -317,7 +339,8 @@ class Spellings(unittest.TestCase):
 
     def test_strings(self):
         for text, value in ((r'"\ud83d\ude00"', '😀'), (r'"\ud83d"', '\ufffd'),
-                            (r'"\ude00\ud83d"', '\ufffd\ufffd'), (r'"\ud83d\ud83d\ude00"', '\ufffd😀'),
+                            (r'"\ude00\ud83d"', '\ufffd\ufffd'),
+                            (r'"\ud83d\ud83d\ude00"', '\ufffd😀'),
                             (r'"\ud83dx"', '\ufffdx'), (r'"\u0000\/"', '\0/'), ('3', 'bad_type'),
                             ('"\t"', 'malformed_json'), (r'"\x"', 'malformed_json'),
                             (r'"\u12g4"', 'malformed_json')):
@@ -337,7 +360,8 @@ class Spellings(unittest.TestCase):
                 (b'{"t":1,}', 'malformed_json'), (b'{"t":NaN}', 'malformed_json'),
                 (b'{"t":1,"x":"\xff"}', 'malformed_json'),
                 (b'{"t":1,"x":"\xed\xa0\x80"}', 'malformed_json'),
-                (b'{"t":"?","a":{"b":1}}', 'bad_type'), (b' ' * 2001, 'too_large')):
+                (b'{"t":"?","a":{"b":1}}', 'bad_type'), (b' ' * 2001, 'too_large'),
+                (b' ' * 2000, 'malformed_json')):
             try:
                 verdict = decoder.decode(payload)[0]['s']
             except Refused as refusal:
@@ -348,7 +372,8 @@ class Spellings(unittest.TestCase):
 class Rows(unittest.TestCase):
     def test_times(self):
         for time_us, text in ((EVENING - 3 * 10**6, '2025-07-22T11:52:00Z'),
-                              (-1, '1969-12-31T23:59:59.999999Z'), (1500000, '1970-01-01T00:00:01.5Z'),
+                              (-1, '1969-12-31T23:59:59.999999Z'),
+                              (1500000, '1970-01-01T00:00:01.5Z'),
                               (-62135596800000000, '0001-01-01T00:00:00Z'),
                               (253402300800000000, '10000-01-01T00:00:00Z')):
             self.assertEqual(time_text(time_us), text)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`prove windows` calls an honest engine right and a subtly wrong one wrong, and shrinks the stream. The
-engines here are the model behind the engine's command line, with one thing broken at a time."""
+"""`prove windows` calls an honest engine right and a subtly wrong one wrong and shrinks its stream.
+The engines here are the model behind the engine's command line, with one thing broken at a time."""
 
 import json
 import os
