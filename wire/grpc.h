@@ -41,8 +41,7 @@ static inline struct mr_grpc_cursor mr_grpc_cursor_of(uint32_t message_bytes_max
 /* mr_grpc_next takes bytes off the front of `input`, up to one piece.
  * Returns MR_OK with *piece, MR_PARTIAL when input is used up, MR_E_GRPC_FRAME for a compressed or
  *         unknown flag (we never offer an encoding), MR_E_GRPC_TOO_LARGE. After an error the stream
- *         is to be reset. A cursor stays with the same piece borders however input is split, but
- *         the split itself adds pieces. */
+ *         is to be reset. */
 int mr_grpc_next(struct mr_grpc_cursor *cursor, struct mr_span *input, struct mr_grpc_piece *piece);
 
 /* The stream ended: MR_OK between messages, MR_E_GRPC_FRAME within one. */

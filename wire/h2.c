@@ -1,5 +1,7 @@
 #include "wire/h2.h"
 
+#include "wire/h2_block.h"
+
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,22 +17,13 @@ struct item {
     uint8_t copy[]; /* what body points to when not borrowed */
 };
 
-/* A header block owned by us: names and values in `text`, then spans over it. */
-struct block {
-    struct mr_h2_header *headers;
-    size_t count, header_max;
-    uint8_t *text;
-    size_t bytes, byte_max;
-    size_t list_bytes; /* as RFC 9113 section 6.5.2 counts them */
-};
-
 struct stream {
     struct mr_h2_stream pub;
     struct stream *next, **link; /* of the connection's list */
     struct item *first, **last;
     size_t offset; /* within the first item, head included */
     size_t queued_bytes;
-    struct block trailers;
+    struct mr_h2_header_block trailers;
     bool responded, ending, ended; /* our half: may send, ends after the queue, has ended */
     bool local;                    /* we opened it */
 };
@@ -40,7 +33,7 @@ struct mr_h2 {
     const struct mr_h2_events *events;
     void *self;
     struct stream *streams;
-    struct block block; /* the one being received: blocks never interleave */
+    struct mr_h2_header_block block; /* the one being received: blocks never interleave */
     struct mr_span pending;
     uint32_t open_count;
     bool server, broken;
@@ -61,80 +54,7 @@ static int broken(struct mr_h2 *h2, int code)
     return MR_E_HTTP2;
 }
 
-/* ---- header blocks ---- */
-
-static bool grow(void **memory, size_t *max, size_t need, size_t size)
-{
-    if (need <= *max)
-        return true;
-    size_t wanted = MR_MAX(need, *max * 2);
-    void *grown = realloc(*memory, wanted * size);
-    if (!grown)
-        return false;
-    *memory = grown;
-    *max = wanted;
-    return true;
-}
-
-/* While a block grows its text moves, so spans hold offsets until block_seal. */
-static bool block_add(struct block *block, struct mr_span name, struct mr_span value)
-{
-    block->list_bytes += name.bytes + value.bytes + 32;
-    if (block->list_bytes > MR_H2_HEADER_LIST_BYTES)
-        return false;
-    if (!grow((void **)&block->headers, &block->header_max, block->count + 1,
-              sizeof *block->headers) ||
-        !grow((void **)&block->text, &block->byte_max, block->bytes + name.bytes + value.bytes, 1))
-        return false;
-    block->headers[block->count++] = (struct mr_h2_header){mr_span_of(NULL, name.bytes),
-                                                           mr_span_of(NULL, value.bytes)};
-    if (name.bytes)
-        memcpy(block->text + block->bytes, name.data, name.bytes);
-    if (value.bytes)
-        memcpy(block->text + block->bytes + name.bytes, value.data, value.bytes);
-    block->bytes += name.bytes + value.bytes;
-    return true;
-}
-
-static void block_seal(struct block *block)
-{
-    const uint8_t *at = block->text;
-
-    for (size_t i = 0; i < block->count; i++) {
-        block->headers[i].name.data = at;
-        at += block->headers[i].name.bytes;
-        block->headers[i].value.data = at;
-        at += block->headers[i].value.bytes;
-    }
-}
-
-static void block_clear(struct block *block)
-{
-    block->count = block->bytes = block->list_bytes = 0;
-}
-
-static void block_finish(struct block *block)
-{
-    free(block->headers);
-    free(block->text);
-    *block = (struct block){0};
-}
-
-static bool block_has(const struct block *block, const char *name)
-{
-    for (size_t i = 0; i < block->count; i++)
-        if (mr_span_equal(block->headers[i].name, mr_span_text(name)))
-            return true;
-    return false;
-}
-
-static bool block_is_interim(const struct block *block)
-{
-    for (size_t i = 0; i < block->count; i++)
-        if (mr_span_equal(block->headers[i].name, mr_span_text(":status")))
-            return block->headers[i].value.bytes == 3 && block->headers[i].value.data[0] == '1';
-    return false;
-}
+/* ---- streams ---- */
 
 /* nghttp2 copies names and values unless told otherwise, and never writes to them. */
 static nghttp2_nv *to_nv(const struct mr_h2_header *headers, size_t count)
@@ -152,8 +72,6 @@ static nghttp2_nv *to_nv(const struct mr_h2_header *headers, size_t count)
     }
     return nv;
 }
-
-/* ---- streams ---- */
 
 static struct stream *stream_create(struct mr_h2 *h2)
 {
@@ -196,7 +114,7 @@ static void stream_destroy(struct stream *stream)
     *stream->link = stream->next;
     if (stream->next)
         stream->next->link = stream->link;
-    block_finish(&stream->trailers);
+    mr_h2_block_finish(&stream->trailers);
     free(stream);
 }
 
@@ -211,7 +129,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct mr_h2 *h2 = user;
 
-    block_clear(&h2->block);
+    mr_h2_block_clear(&h2->block);
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     struct stream *stream = stream_create(h2);
@@ -230,7 +148,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct mr_h2 *h2 = user;
 
     (void)session, (void)frame, (void)flags;
-    if (!block_add(&h2->block, mr_span_of(name, name_bytes), mr_span_of(value, value_bytes))) {
+    if (!mr_h2_block_add(&h2->block, mr_span_of(name, name_bytes),
+                         mr_span_of(value, value_bytes))) {
         tell(h2, "a header list is too large", 26);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets this stream only */
     }
@@ -251,10 +170,10 @@ static void headers_done(struct mr_h2 *h2, struct stream *stream, bool end)
 {
     enum mr_h2_block kind = MR_H2_TRAILERS;
 
-    block_seal(&h2->block);
-    if (!h2->server && block_is_interim(&h2->block))
+    mr_h2_block_seal(&h2->block);
+    if (!h2->server && mr_h2_block_is_interim(&h2->block))
         return;
-    if (block_has(&h2->block, h2->server ? ":method" : ":status"))
+    if (mr_h2_block_has(&h2->block, h2->server ? ":method" : ":status"))
         kind = h2->server ? MR_H2_REQUEST : MR_H2_RESPONSE;
     if (h2->events->headers)
         h2->events->headers(h2->self, &stream->pub, kind, h2->block.headers, h2->block.count, end);
@@ -327,6 +246,20 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
     if (h2->events->closed)
         h2->events->closed(h2->self, &stream->pub, code);
     stream_destroy(stream);
+    return 0;
+}
+
+/* nghttp2 answers a broken rule with a GOAWAY of its own. */
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct mr_h2 *h2 = user;
+
+    (void)session;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code && !h2->leaving) {
+        if (h2->why[0] == 0 && frame->goaway.opaque_data_len)
+            tell(h2, (const char *)frame->goaway.opaque_data, frame->goaway.opaque_data_len);
+        broken(h2, NGHTTP2_ERR_PROTO);
+    }
     return 0;
 }
 
@@ -404,6 +337,7 @@ static nghttp2_session_callbacks *callbacks_create(void)
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
     nghttp2_session_callbacks_set_error_callback2(callbacks, on_error);
     return callbacks;
 }
@@ -474,7 +408,7 @@ void mr_h2_destroy(struct mr_h2 *h2)
     nghttp2_session_del(h2->session);
     while (h2->streams)
         stream_destroy(h2->streams);
-    block_finish(&h2->block);
+    mr_h2_block_finish(&h2->block);
     free(h2);
 }
 
@@ -487,9 +421,6 @@ int mr_h2_feed(struct mr_h2 *h2, struct mr_span bytes)
     ssize_t used = nghttp2_session_mem_recv(h2->session, bytes.data, bytes.bytes);
     if (used < 0)
         return broken(h2, (int)used);
-    /* Nobody said goodbye, yet nghttp2 reads no more: it answers a broken rule with a GOAWAY. */
-    if (!nghttp2_session_want_read(h2->session) && !h2->draining && !h2->leaving)
-        return broken(h2, NGHTTP2_ERR_PROTO);
     return MR_OK;
 }
 
@@ -511,7 +442,7 @@ int64_t mr_h2_take(struct mr_h2 *h2, uint8_t *buffer, size_t limit)
         h2->pending = mr_span_of(h2->pending.data + now, h2->pending.bytes - now);
         taken += now;
     }
-    return (int64_t)taken;
+    return taken == 0 && h2->broken ? MR_E_HTTP2 : (int64_t)taken;
 }
 
 bool mr_h2_done(const struct mr_h2 *h2)
@@ -654,9 +585,9 @@ int mr_h2_trailers(struct mr_h2 *h2, struct mr_h2_stream *pub, const struct mr_h
     if (!may_send(stream))
         return MR_E_HTTP2_STREAM;
     for (size_t i = 0; i < count; i++)
-        if (!block_add(&stream->trailers, headers[i].name, headers[i].value))
+        if (!mr_h2_block_add(&stream->trailers, headers[i].name, headers[i].value))
             return MR_E_WIRE_ROOM;
-    block_seal(&stream->trailers);
+    mr_h2_block_seal(&stream->trailers);
     return mr_h2_end(h2, pub);
 }
 

@@ -81,7 +81,8 @@ struct mr_h2 *mr_h2_create(const struct mr_h2_options *options, const struct mr_
 /* No event is raised; borrowed bodies are let go. Accepts NULL. */
 void mr_h2_destroy(struct mr_h2 *h2);
 
-/* All of `bytes` is consumed. MR_OK or MR_E_HTTP2. */
+/* All of `bytes` is consumed. MR_OK or MR_E_HTTP2. A broken rule may show only at the next take,
+ * once the GOAWAY that answers it has been taken. */
 int mr_h2_feed(struct mr_h2 *h2, struct mr_span bytes);
 /* Copies out up to `limit` bytes to be sent. Returns how many, 0 when there is nothing to say or
  * flow control forbids, or MR_E_HTTP2. */

@@ -361,6 +361,7 @@ static X509 *make_leaf(const char *host, EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_k
     snprintf(names, sizeof names, "%s:%s", is_address(host) ? "IP" : "DNS", host);
     if (leaf && extend(leaf, ca, NID_basic_constraints, "critical,CA:FALSE") &&
         extend(leaf, ca, NID_ext_key_usage, "serverAuth") &&
+        extend(leaf, ca, NID_authority_key_identifier, "keyid:always") &&
         extend(leaf, ca, NID_subject_alt_name, names) && sign(leaf, ca, ca_key))
         return leaf;
     X509_free(leaf);
