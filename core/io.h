@@ -182,7 +182,7 @@ void mr_io_recv_resume(struct mr_io *io, struct mr_io_recv *recv);
 void mr_io_cancel(struct mr_io *io, struct mr_io_op *op);
 
 /* `done` is called with 0 at the head of the next turn, before it submits: the place to gather what
- * a turn has produced into one send. The turn before it does not wait. */
+ * a turn has produced into one send. It does not keep that turn from waiting. */
 void mr_io_defer(struct mr_io *io, struct mr_io_op *op);
 
 /* ---- Set-up and closing: plain system calls, for connections' beginnings and ends. ---- */

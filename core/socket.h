@@ -48,7 +48,7 @@ struct mr_socket {
     uint32_t half_bytes, filled; /* capacity of a half; bytes in the half being filled */
     int fd, error;
     uint8_t filling; /* which half, 0 or 1 */
-    bool connecting, open, receiving, sending, flush_due, closing, end_wanted, end_told;
+    bool connecting, open, receiving, sending, flush_due, paused, closing, end_wanted, end_told;
 };
 
 /* `buffer` of `bytes` (even, >= 2, at most 2^30) is the send buffer. */
