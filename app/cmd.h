@@ -2,14 +2,8 @@
 #ifndef MR_APP_CMD_H
 #define MR_APP_CMD_H
 
-<<<<<<< HEAD
-int mr_cmd_check(int argc, char **argv);
-int mr_cmd_init(int argc, char **argv);
-int mr_cmd_sim(int argc, char **argv);
-=======
 int mr_cmd_sim(int argc, char **argv);
 int mr_cmd_check(int argc, char **argv);
 int mr_cmd_init(int argc, char **argv);
->>>>>>> main
 
 #endif
