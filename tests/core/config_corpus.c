@@ -31,17 +31,15 @@ static void collect(const char *told, const char *path, char *found)
     }
 }
 
-static bool five_parts(const char *told)
+static bool five_parts(const char *told, uint32_t count)
 {
-    uint32_t codes = 0, rules = 0, fixes = 0;
+    uint32_t rules = 0, fixes = 0;
 
-    for (const char *at = told; (at = strstr(at, ": MR1")); at++)
-        codes++;
     for (const char *at = told; (at = strstr(at, "\n  rule: ")); at++)
         rules += at[9] != '\n';
     for (const char *at = told; (at = strstr(at, "\n  fix:  ")); at++)
         fixes += at[9] != '\n';
-    return codes == rules && codes == fixes;
+    return count == rules && count == fixes;
 }
 
 static bool broken_as_expected(const char *path)
@@ -63,7 +61,7 @@ static bool broken_as_expected(const char *path)
     mr_config_finish(&config);
     fclose(errors);
     collect(told, path, found);
-    bool right = count && strcmp(line + 10, found) == 0 && five_parts(told);
+    bool right = count && strcmp(line + 10, found) == 0 && five_parts(told, count);
     if (!right)
         printf("%s\n  expected %s\n  found    %s\n%s\n", path, line + 10, found, told);
     free(told);
