@@ -1,7 +1,5 @@
 #include "sources/json.h"
 
-#include <emmintrin.h>
-
 #define REPLACEMENT 0xFFFDu
 
 bool mr_json_fail(struct mr_json *json, const uint8_t *at, const char *wrong)
@@ -9,38 +7,6 @@ bool mr_json_fail(struct mr_json *json, const uint8_t *at, const char *wrong)
     json->at = at;
     json->wrong = wrong;
     return false;
-}
-
-/* One bit for each of 16 bytes that ends a plain run: quote, backslash, control or not ASCII. The
- * last two are one signed comparison, as bytes from 0x80 on are negative. */
-static uint32_t stops(const uint8_t *at)
-{
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
-    __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-    __m128i other = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
-
-    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), other));
-}
-
-/* The first byte from `at` on that is no plain one, or the end. */
-static const uint8_t *plain_end(const struct mr_json *json, const uint8_t *at)
-{
-    const uint8_t *end = json->end;
-
-    for (; end - at >= 16; at += 16) {
-        uint32_t mask = stops(at);
-        if (mask != 0)
-            return at + __builtin_ctz(mask);
-    }
-    if (end - json->start >= 16 && at < end) {
-        /* The last 16 bytes once more; those before `at` are shifted out. */
-        uint32_t mask = stops(end - 16) >> (16 - (end - at));
-        return mask != 0 ? at + __builtin_ctz(mask) : end;
-    }
-    while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
-        at++;
-    return at;
 }
 
 static bool continues(uint8_t byte)
@@ -102,14 +68,13 @@ static size_t escape(const uint8_t *at, const uint8_t *end, const uint8_t **wron
     }
 }
 
-bool mr_json_string(struct mr_json *json, struct mr_json_text *out)
+bool mr_json_string_rest(struct mr_json *json, const uint8_t *at, struct mr_json_text *out)
 {
-    const uint8_t *first = json->at + 1, *at = first, *wrong;
+    const uint8_t *first = json->at + 1, *wrong;
 
     out->escaped = false;
-    for (;;) {
+    for (;; at = mr_json_plain_end(json->start, at, json->end)) {
         size_t bytes;
-        at = plain_end(json, at);
         if (at == json->end)
             return mr_json_fail(json, at, "a string has no end");
         if (MR_LIKELY(*at == '"'))

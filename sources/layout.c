@@ -1,5 +1,7 @@
 #include "sources/layout.h"
 
+#include "sources/scalar.h"
+
 static bool add_piece(struct mr_layout *layout, uint32_t index, const uint8_t *from,
                       const uint8_t *to)
 {
@@ -38,25 +40,53 @@ void mr_layout_learn(struct mr_layout *layout, const struct mr_walk *walk, struc
     layout->known = true;
 }
 
-static bool take_piece(const struct mr_layout *layout, const struct mr_piece *piece,
-                       struct mr_json *json)
+/* Behind the bytes of `piece`, if they stand at `at`, else NULL. Most pieces are one comparison of
+ * 16 bytes, of which those behind the piece do not count; beyond `end` nothing may be loaded. */
+static inline const uint8_t *piece_end(const struct mr_layout *layout, const struct mr_piece *piece,
+                                       const uint8_t *at, const uint8_t *end)
 {
-    if ((size_t)(json->end - json->at) < piece->bytes ||
-        memcmp(json->at, layout->text + piece->start, piece->bytes) != 0)
-        return false;
-    json->at += piece->bytes;
-    return true;
+    const uint8_t *text = layout->text + piece->start;
+    size_t bytes = piece->bytes, left = (size_t)(end - at);
+
+    if (MR_LIKELY(bytes <= 16 && left >= 16)) {
+        __m128i here = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i wanted = _mm_loadu_si128((const __m128i *)(const void *)text);
+        uint32_t same = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(here, wanted));
+        return (~same & ((1u << bytes) - 1)) == 0 ? at + bytes : NULL;
+    }
+    if (bytes == 1)
+        return left >= 1 && *at == *text ? at + 1 : NULL;
+    return left >= bytes && memcmp(at, text, bytes) == 0 ? at + bytes : NULL;
 }
 
+/* The cursor stays in a register: through memory, each step would wait for the last one's store. */
 bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struct mr_span payload)
 {
     const struct mr_piece *piece = layout->pieces, *last = piece + layout->scalar_count;
+    const uint8_t *at = payload.data, *end = at + payload.bytes, *stop;
 
     if (!layout->known)
         return false;
     mr_walk_begin(walk, payload);
-    for (; piece < last; piece++)
-        if (!take_piece(layout, piece, &walk->json) || !mr_walk_scalar(walk, piece->leaf))
+    for (; piece < last; piece++) {
+        at = piece_end(layout, piece, at, end);
+        if (at == NULL || at == end)
             return false;
-    return take_piece(layout, last, &walk->json) && walk->json.at == walk->json.end;
+        if (*at == '"') {
+            stop = mr_json_plain_end(payload.data, at + 1, end);
+            if (MR_LIKELY(stop < end && *stop == '"')) {
+                if (piece->leaf != MR_NONE)
+                    mr_scalar_slot(walk, piece->leaf, MR_FOUND_STRING, at)->text = mr_span_of(
+                        at + 1, (size_t)(stop - at - 1));
+                at = stop + 1;
+                continue;
+            }
+        }
+        walk->json.at = at;
+        if (!mr_scalar_take(walk, piece->leaf))
+            return false;
+        at = walk->json.at;
+    }
+    at = piece_end(layout, last, at, end);
+    return at != NULL && at == end;
 }

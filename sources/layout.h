@@ -24,7 +24,7 @@ struct mr_layout {
     bool known;
     uint32_t scalar_count;
     struct mr_piece pieces[MR_SCALARS_MAX + 1]; /* the last stands behind all scalars */
-    uint8_t text[MR_LAYOUT_BYTES_MAX];
+    uint8_t text[MR_LAYOUT_BYTES_MAX + 16];     /* 16 bytes can be loaded at any of them */
 };
 
 /* Remembers the payload that mr_walk_payload just accepted, if it is small enough. */

@@ -60,6 +60,41 @@ static const uint8_t *behind_sign(const uint8_t *at, const uint8_t *end)
     return at < end && (*at == '+' || *at == '-') ? at + 1 : at;
 }
 
+/* A number that ends within the eight bytes at `at` and has no exponent, all without a loop, as its
+ * count of digits varies from order to order. NULL: not one of these, or not seen to be one. */
+static const uint8_t *scan_short(const uint8_t *at, struct mr_number *out)
+{
+    uint64_t text = mr_load64(at) ^ MR_EVERY_BYTE * '0'; /* a digit is now 0 to 9 */
+    uint64_t other = ((text + MR_EVERY_BYTE * 0x76) | text) & MR_EVERY_BYTE * 0x80;
+    uint32_t whole, fraction = 0;
+
+    if (other == 0)
+        return NULL;
+    whole = (uint32_t)__builtin_ctzll(other) / 8;
+    if (whole == 0 || (whole > 1 && at[0] == '0'))
+        return NULL;
+    out->whole = at;
+    out->whole_count = whole;
+    if (at[whole] == '.') {
+        uint64_t below = (UINT64_C(1) << 8 * whole) - 1;
+        other &= other - 1; /* a carry out of a byte spoils those behind it; '.' has none */
+        if (other == 0)
+            return NULL;
+        fraction = (uint32_t)__builtin_ctzll(other) / 8 - whole - 1;
+        if (fraction == 0)
+            return NULL;
+        text = (text & below) | (text >> 8 & ~below);
+        at++;
+    }
+    at += whole + fraction;
+    if ((*at | 0x20) == 'e')
+        return NULL;
+    out->fraction = at - fraction;
+    out->fraction_count = fraction;
+    out->mantissa = mr_eight_digits(text << (64 - 8 * (whole + fraction)));
+    return at;
+}
+
 const uint8_t *mr_number_scan(const uint8_t *at, const uint8_t *end, enum mr_number_form form,
                               struct mr_number *out, const uint8_t **wrong)
 {
@@ -70,6 +105,8 @@ const uint8_t *mr_number_scan(const uint8_t *at, const uint8_t *end, enum mr_num
     out->negative = at < end && *at == '-';
     at += out->negative;
     *wrong = at;
+    if (MR_LIKELY(end - at >= 8) && (behind = scan_short(at, out)) != NULL)
+        return behind;
     behind = digits(at, end, &out->mantissa);
     out->whole = at;
     out->whole_count = (size_t)(behind - at);

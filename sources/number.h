@@ -38,6 +38,18 @@ bool mr_number_read(struct mr_span text, enum mr_number_form form, struct mr_num
  * |x| < 10^k exactly when the result is <= k. Zero or less below 1; INT64_MIN for 0. */
 int64_t mr_number_magnitude(const struct mr_number *number);
 
+#define MR_EVERY_BYTE UINT64_C(0x0101010101010101)
+
+/* Eight digits, each a byte of value 0 to 9, the first in the lowest: pairs, then fours, then all.
+ */
+static inline uint64_t mr_eight_digits(uint64_t digit)
+{
+    digit = digit * 10 + (digit >> 8);
+    digit = (digit & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064) +
+            (digit >> 16 & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001);
+    return digit >> 32;
+}
+
 enum mr_round { MR_ROUND_HALF_AWAY, MR_ROUND_FLOOR };
 
 /* *out = number * 10^shift, rounded. *inexact tells whether digits were lost; it is set even when

@@ -1,6 +1,7 @@
 #include "sources/walk.h"
 
 #include "sources/decode.h"
+#include "sources/scalar.h"
 
 static uint16_t child_of(const struct mr_tree *tree, uint16_t node, struct mr_span key)
 {
@@ -60,92 +61,6 @@ void mr_tree_init(struct mr_tree *tree, const struct mr_field *fields, uint32_t 
     }
 }
 
-void mr_walk_begin(struct mr_walk *walk, struct mr_span payload)
-{
-    walk->json = (struct mr_json){payload.data, payload.data, payload.data + payload.bytes, NULL};
-    walk->present = 0;
-    walk->scratch_used = 0;
-    walk->depth = 0;
-    walk->scalar_count = 0;
-}
-
-/* A string as its value: in place, or decoded at the scratch's end (kept only if `keep`). */
-static struct mr_span decoded(struct mr_walk *walk, const struct mr_json_text *text, bool keep)
-{
-    uint8_t *to = walk->scratch + walk->scratch_used;
-    size_t bytes;
-
-    if (MR_LIKELY(!text->escaped))
-        return text->raw;
-    bytes = mr_json_unescape(text->raw, to);
-    if (keep)
-        walk->scratch_used += bytes;
-    return mr_span_of(to, bytes);
-}
-
-static struct mr_slot *fill(struct mr_walk *walk, uint16_t leaf, enum mr_found found)
-{
-    struct mr_slot *slot = &walk->slots[leaf];
-
-    slot->found = found;
-    slot->at = walk->json.at;
-    slot->scalar = (uint16_t)MR_MIN(walk->scalar_count, MR_SCALARS_MAX);
-    walk->present |= UINT64_C(1) << leaf;
-    return slot;
-}
-
-static bool string(struct mr_walk *walk, uint16_t leaf)
-{
-    struct mr_json_text text;
-
-    if (leaf == MR_NONE)
-        return mr_json_string(&walk->json, &text);
-    struct mr_slot *slot = fill(walk, leaf, MR_FOUND_STRING);
-    if (!mr_json_string(&walk->json, &text))
-        return false;
-    slot->text = decoded(walk, &text, true);
-    return true;
-}
-
-static bool number(struct mr_walk *walk, uint16_t leaf)
-{
-    struct mr_number unwanted;
-
-    if (leaf == MR_NONE)
-        return mr_json_number(&walk->json, &unwanted);
-    return mr_json_number(&walk->json, &fill(walk, leaf, MR_FOUND_NUMBER)->number);
-}
-
-static bool word(struct mr_walk *walk, uint16_t leaf, enum mr_found found, const char *spelling)
-{
-    if (leaf != MR_NONE)
-        fill(walk, leaf, found);
-    return mr_json_word(&walk->json, spelling);
-}
-
-bool mr_walk_scalar(struct mr_walk *walk, uint16_t leaf)
-{
-    struct mr_json *json = &walk->json;
-
-    if (json->at == json->end)
-        return mr_json_fail(json, json->at, "a value is missing at the end");
-    switch (*json->at) {
-    case '"':
-        return string(walk, leaf);
-    case 't':
-        return word(walk, leaf, MR_FOUND_TRUE, "true");
-    case 'f':
-        return word(walk, leaf, MR_FOUND_FALSE, "false");
-    case 'n':
-        return word(walk, leaf, MR_FOUND_NULL, "null");
-    case '-':
-    case '0' ... '9':
-        return number(walk, leaf);
-    default:
-        return mr_json_fail(json, json->at, "no JSON value begins so");
-    }
-}
-
 static bool value(struct mr_walk *walk, const struct mr_tree *tree, uint16_t node);
 
 /* The node of the key at json.at, MR_NONE for one that no path names; `json.at` moves behind the
@@ -161,7 +76,7 @@ static bool member_key(struct mr_walk *walk, const struct mr_tree *tree, uint16_
     if (!mr_json_string(json, &text))
         return false;
     if (object != MR_NONE && tree->nodes[object].child != MR_NONE)
-        *node = child_of(tree, object, decoded(walk, &text, false));
+        *node = child_of(tree, object, mr_scalar_text(walk, &text, false));
     if (*node != MR_NONE)
         walk->present &= ~tree->nodes[*node].leaves;
     if (mr_json_space(json) != ':')
@@ -225,14 +140,14 @@ static bool value(struct mr_walk *walk, const struct mr_tree *tree, uint16_t nod
         if (walk->depth == MR_JSON_DEPTH_MAX)
             return mr_json_fail(json, json->at, "nested deeper than 256");
         if (leaf != MR_NONE)
-            fill(walk, leaf, MR_FOUND_CONTAINER);
+            mr_scalar_slot(walk, leaf, MR_FOUND_CONTAINER, json->at);
         walk->depth++;
         good = first == '{' ? object(walk, tree, node) : array(walk, tree);
         walk->depth--;
         return good;
     }
     const uint8_t *start = json->at;
-    if (!mr_walk_scalar(walk, leaf))
+    if (!mr_scalar_take(walk, leaf))
         return false;
     if (walk->scalar_count < MR_SCALARS_MAX)
         walk->scalars[walk->scalar_count] = (struct mr_scalar){start, json->at};

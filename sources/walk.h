@@ -62,14 +62,7 @@ struct mr_walk {
 /* Builds the tree; the paths must outlive it. */
 void mr_tree_init(struct mr_tree *tree, const struct mr_field *fields, uint32_t field_count);
 
-/* Makes `walk` stand before `payload`, with no slot present. */
-void mr_walk_begin(struct mr_walk *walk, struct mr_span payload);
-
 /* Checks all of the payload and fills the slots. False if it is not JSON: walk->json says where. */
 bool mr_walk_payload(struct mr_walk *walk, const struct mr_tree *tree, struct mr_span payload);
-
-/* Takes the string, number or word at json.at, into the slot `leaf` unless that is MR_NONE.
- * False if none begins there or it is misspelt. */
-bool mr_walk_scalar(struct mr_walk *walk, uint16_t leaf);
 
 #endif
