@@ -24,7 +24,7 @@ DOORS = r"sources/\w*puller\w*\.c|windows/aggregator\.c|sinks/writer\.c|keeper/k
 # header: its home; tests/ and bench/ may be peers of any library
 HOMES = {
     r"liburing(/.*)?\.h|linux/io_uring\.h": r"core/io_uring\.c",
-    r"yaml\.h": r"core/(yaml|config\w*)\.c",
+    r"yaml\.h": r"core/(yaml_tree|config\w*)\.c",
     r"ck_\w+\.h": r"ring/.*",
     r"openssl/.*": r"wire/tls\w*\.c|keeper/credentials\w*\.c",
     r"nghttp2/.*": r"wire/h2\.c",
