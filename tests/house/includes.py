@@ -41,7 +41,7 @@ SYSTEM = (r"(assert|complex|ctype|dirent|dlfcn|endian|errno|fcntl|fenv|float|fnm
           r"|grp|ifaddrs|inttypes|langinfo|libgen|limits|locale|malloc|math|netdb|poll|pthread|pwd"
           r"|regex|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef"
           r"|stdint|stdio|stdlib|stdnoreturn|string|strings|syslog|termios|threads|time|ucontext"
-          r"|unistd|wchar|cpuid|immintrin|x86intrin|nmmintrin|wmmintrin|emmintrin)\.h"
+          r"|unistd|wchar|cpuid|immintrin|x86intrin|nmmintrin|wmmintrin|emmintrin|tmmintrin|smmintrin)\.h"
           r"|(sys|linux|netinet|arpa|net|asm|sanitizer|valgrind)/.*|[a-z_]+")  # last: C++
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<]?)([^">\s]+)')
