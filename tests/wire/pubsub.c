@@ -208,6 +208,45 @@ static void a_part_beyond_the_limit_is_refused(void **state)
     mr_pubsub_walk_finish(&walk);
 }
 
+/* Neither a part nor a field may reach beyond the response, even if more bytes lie there. */
+static void nothing_reaches_beyond_the_response(void **state)
+{
+    struct mr_span whole = build_response();
+    struct mr_pubsub_walk walk;
+    struct mr_pubsub_event event;
+
+    (void)state;
+    for (uint32_t bytes = 0; bytes < 100; bytes++) {
+        struct mr_span input = whole;
+        mr_pubsub_walk_init(&walk, &lender, 1 << 20);
+        mr_pubsub_walk_begin(&walk, bytes);
+        assert_int_equal(mr_pubsub_walk_next(&walk, &input, &event), MR_E_PROTOBUF);
+        mr_pubsub_walk_finish(&walk);
+    }
+}
+
+/* Ids around where their length takes a second byte, and those that never fit. */
+static void ids_of_any_length_are_added(void **state)
+{
+    static uint8_t buffer[1 << 16], id[1 << 14];
+    static const size_t lengths[] = {0, 1, 127, 128, 190, 500, (1 << 14) - 1};
+    struct mr_pubsub_ids ids;
+    struct mr_pubsub_acknowledge got;
+    struct mr_span span;
+
+    (void)state;
+    memset(id, 'i', sizeof id);
+    mr_pubsub_ack_begin(&ids, buffer, sizeof buffer, mr_span_text("s"));
+    for (size_t i = 0; i < MR_COUNT(lengths); i++)
+        assert_true(mr_pubsub_ids_add(&ids, mr_span_of(id, lengths[i])));
+    assert_false(mr_pubsub_ids_add(&ids, mr_span_of(id, sizeof id)));
+    assert_int_equal(mr_pubsub_acknowledge_parse(&got, mr_pubsub_ids_span(&ids)), MR_OK);
+    assert_int_equal(got.ack_ids.found, MR_COUNT(lengths));
+    struct mr_pb_each each = mr_pb_list_each(&got.ack_ids);
+    for (size_t i = 0; mr_pb_each_span(&each, &span); i++)
+        assert_true(mr_span_equal(span, mr_span_of(id, lengths[i])));
+}
+
 /* Fields in another order than servers write take the other path and mean the same. */
 static void any_order_of_fields_is_understood(void **state)
 {
@@ -357,6 +396,8 @@ int main(void)
         cmocka_unit_test(every_prefix_ends_well),
         cmocka_unit_test(a_response_that_goes_on_is_partial),
         cmocka_unit_test(a_part_beyond_the_limit_is_refused),
+        cmocka_unit_test(nothing_reaches_beyond_the_response),
+        cmocka_unit_test(ids_of_any_length_are_added),
         cmocka_unit_test(any_order_of_fields_is_understood),
         cmocka_unit_test(ids_are_added_until_full),
         cmocka_unit_test(the_first_pull_request_has_its_bytes),
