@@ -305,6 +305,20 @@ static struct mr_pubsub_status ending(struct mr_pubsub_store *s, const struct mr
     return mr_pubsub_fail(s, p->end, "%s", texts[p->end]);
 }
 
+/* A share is reckoned once for all who are queued, not anew for each of them: else the first would
+ * have the most. Who left in between cuts the round short. */
+static uint64_t share_of(struct subscription *sub)
+{
+    uint32_t pullers = sub->queued + 1;
+
+    if (sub->sharers == 0 || sub->sharers > pullers) {
+        sub->share = (sub->ready_count + pullers - 1) / pullers;
+        sub->sharers = pullers;
+    }
+    sub->sharers--;
+    return MR_MAX(sub->share, 1);
+}
+
 struct mr_pubsub_status mr_pubsub_next(struct mr_pubsub_store *s, struct mr_pubsub_puller *p,
                                        int64_t now_us, uint32_t count_max, uint64_t bytes_max,
                                        const struct mr_pubsub_delivery **out, uint32_t *count)
@@ -324,7 +338,7 @@ struct mr_pubsub_status mr_pubsub_next(struct mr_pubsub_store *s, struct mr_pubs
     sub = p->subscription;
     if (!p->settings.stream)
         r.count_max = (uint32_t)MR_MIN(p->settings.messages_max, (int64_t)count_max);
-    share = (sub->ready_count + sub->queued) / (sub->queued + 1);
+    share = share_of(sub);
     for (; share > 0 && sub->ready.head && r.count < r.count_max; share--) {
         if (!response_fits(&r, mr_pubsub_entry(s, sub->ready.head))) {
             full = !fits(p, mr_pubsub_entry(s, sub->ready.head));

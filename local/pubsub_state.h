@@ -121,6 +121,8 @@ struct subscription {
     uint32_t key_count, key_buckets;
     struct pullers pullers, waiting; /* all; those with room, not yet told of messages */
     uint32_t queued;                 /* pullers told, not yet served */
+    uint32_t sharers;                /* of this round, still to be served ... */
+    uint64_t share;                  /* ... with so many ready heads each */
 };
 
 enum puller_state { PULLER_IDLE, PULLER_WAITING, PULLER_QUEUED, PULLER_SERVED, PULLER_CLOSED };
