@@ -45,7 +45,7 @@ enum link { LINK_ALL, LINK_QUEUE, LINK_KEY, LINKS };
 
 struct entry {
     struct message *message;
-    int64_t due_us;
+    int64_t due_us; /* end of the lease or back-off; WAITING and BLOCKED keep the latter */
     uint32_t prev[LINKS], next[LINKS];
     uint32_t subscription; /* slots of the store */
     uint32_t puller;       /* while LEASED */
@@ -261,7 +261,7 @@ void mr_pubsub_advance(struct mr_pubsub_store *s, int64_t now_us);
 
 /* pubsub_order.c: the entries of one ordering key go out as one batch at a time. */
 void mr_pubsub_order_add(struct mr_pubsub_store *s, struct subscription *sub, uint32_t index);
-/* Leases a key's cursor and returns its successor in the key, 0 for none. */
+/* Leases a key's cursor and returns the next one that may go with it, 0 for none. */
 uint32_t mr_pubsub_order_lease(struct mr_pubsub_store *s, struct mr_pubsub_puller *p,
                                uint32_t index);
 /* An entry of the key (no longer leased) is acked, or `final`: it must not come again even if an
