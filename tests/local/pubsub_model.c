@@ -180,7 +180,7 @@ static void advance(int64_t us)
 
 static void publish_some(void)
 {
-    char data[5][128], key_text[8] = "";
+    char data[5][128], key_text[16] = "";
     struct mr_pubsub_post posts[5];
     uint32_t count = 1 + (uint32_t)roll(5), key = (uint32_t)roll(5);
     uint64_t ids[5];
