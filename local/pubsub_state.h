@@ -21,6 +21,11 @@
 #include "local/pubsub.h"
 #include "local/pubsub_filter.h"
 
+/* Message ids have 17 digits; a life of the store has a block of them, and 90,000 lives fit. */
+#define ID_FIRST UINT64_C(10000000000000000)
+#define ID_BLOCK UINT64_C(1000000000000)
+#define ID_LIVES 90000
+
 #define CHUNK_ENTRIES    4096
 #define WHEEL_SLOTS      65536 /* times the tick: 1073 s, beyond any deadline or back-off */
 #define STREAM_ACK_CHARS 190
