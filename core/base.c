@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Noreturn void mr_assert_failed(const char *belief, const char *file, int line)
+void mr_assert_failed(const char *belief, const char *file, int line)
 {
     fprintf(stderr, "millrace: broken belief: %s (%s:%d)\n", belief, file, line);
     abort();

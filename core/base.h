@@ -12,11 +12,11 @@
 /* Lines of different writers sit this far apart: the adjacent-line prefetcher pulls pairs. */
 #define MR_FALSE_SHARING 128
 
-#define MR_LIKELY(x) __builtin_expect(!!(x), 1)
-#define MR_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define MR_ALIGNED(n) __attribute__((aligned(n)))
+#define MR_LIKELY(x)         __builtin_expect(!!(x), 1)
+#define MR_UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define MR_ALIGNED(n)        __attribute__((aligned(n)))
 #define MR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define MR_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define MR_COUNT(array)      (sizeof(array) / sizeof((array)[0]))
 #define MR_CONTAINER(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
@@ -29,7 +29,7 @@
         if (MR_UNLIKELY(!(belief)))                                                                \
             mr_assert_failed(#belief, __FILE__, __LINE__);                                         \
     } while (0)
-_Noreturn void mr_assert_failed(const char *belief, const char *file, int line);
+__attribute__((noreturn)) void mr_assert_failed(const char *belief, const char *file, int line);
 
 typedef __int128 mr_i128;
 typedef unsigned __int128 mr_u128;

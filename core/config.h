@@ -12,14 +12,14 @@
 
 #include "core/base.h"
 
-#define MR_FIELDS_MAX 64      /* decoded fields */
-#define MR_WINDOWS_MAX 16     /* window definitions */
-#define MR_GROUP_FIELDS_MAX 8 /* fields of one group_by, and of route_by */
-#define MR_AGGREGATES_MAX 32  /* aggregates of one definition */
-#define MR_PATH_MAX 8         /* nesting of `from: a.b.c` */
-#define MR_WORKERS_MAX 64     /* of each role */
-#define MR_SCALE_MAX 9        /* decimal digits: NUMERIC's nine */
-#define MR_BATCH_ROWS_MAX 4096
+#define MR_FIELDS_MAX       64 /* decoded fields */
+#define MR_WINDOWS_MAX      16 /* window definitions */
+#define MR_GROUP_FIELDS_MAX 8  /* fields of one group_by, and of route_by */
+#define MR_AGGREGATES_MAX   32 /* aggregates of one definition */
+#define MR_PATH_MAX         8  /* nesting of `from: a.b.c` */
+#define MR_WORKERS_MAX      64 /* of each role */
+#define MR_SCALE_MAX        9  /* decimal digits: NUMERIC's nine */
+#define MR_BATCH_ROWS_MAX   4096
 
 enum mr_type { MR_TYPE_STRING, MR_TYPE_INT, MR_TYPE_BOOL, MR_TYPE_DECIMAL, MR_TYPE_EVENT_TIME };
 enum mr_time_unit { MR_UNIT_AUTO, MR_UNIT_S, MR_UNIT_MS, MR_UNIT_US, MR_UNIT_NS };
@@ -29,13 +29,13 @@ enum mr_time_from { MR_TIME_FROM_PAYLOAD, MR_TIME_FROM_ATTRIBUTE, MR_TIME_FROM_P
 struct mr_field {
     const char *name;
     enum mr_type type;
-    uint8_t scale;                   /* decimal digits after the point, [0, MR_SCALE_MAX] */
-    bool optional;                   /* absent or null is no error */
-    bool from_string;                /* `string: true`: numbers also as JSON strings */
-    enum mr_time_unit unit;          /* event time given as a number */
+    uint8_t scale;          /* decimal digits after the point, [0, MR_SCALE_MAX] */
+    bool optional;          /* absent or null is no error */
+    bool from_string;       /* `string: true`: numbers also as JSON strings */
+    enum mr_time_unit unit; /* event time given as a number */
     enum mr_time_from time_from;
-    const char *attribute;           /* for MR_TIME_FROM_ATTRIBUTE */
-    const char *path[MR_PATH_MAX];   /* `from: a.b` -> {"a", "b"}; defaults to {name} */
+    const char *attribute;         /* for MR_TIME_FROM_ATTRIBUTE */
+    const char *path[MR_PATH_MAX]; /* `from: a.b` -> {"a", "b"}; defaults to {name} */
     uint32_t path_count;
 };
 
@@ -59,16 +59,17 @@ struct mr_window {
     const char *name;
     uint32_t group_by[MR_GROUP_FIELDS_MAX];
     uint32_t group_count;
-    int64_t size_us, hop_us;     /* > 0; hop defaults to size */
-    int64_t offset_us;           /* normalised into [0, hop) */
-    int64_t lateness_us;         /* >= 0 */
+    int64_t size_us, hop_us; /* > 0; hop defaults to size */
+    int64_t offset_us;       /* normalised into [0, hop) */
+    int64_t lateness_us;     /* >= 0 */
     enum mr_accumulation accumulation;
-    struct mr_trigger early;     /* none by default */
-    struct mr_trigger late;      /* default: count 1, each late order fires at once */
+    struct mr_trigger early; /* none by default */
+    struct mr_trigger late;  /* default: count 1, each late order fires at once */
     struct mr_aggregate aggregates[MR_AGGREGATES_MAX];
     uint32_t aggregate_count;
 };
 
+enum mr_format { MR_FORMAT_JSON };
 enum mr_strategy { MR_WATERMARK_BOUNDED, MR_WATERMARK_BACKLOG };
 enum mr_dedup_by { MR_DEDUP_NONE, MR_DEDUP_MESSAGE_ID, MR_DEDUP_FIELD };
 enum mr_delivery { MR_EXACTLY_ONCE, MR_AT_LEAST_ONCE, MR_UPSERT };
@@ -88,6 +89,7 @@ struct mr_config {
         } pubsub;
     } source;
     struct {
+        enum mr_format format;
         struct mr_field fields[MR_FIELDS_MAX];
         uint32_t field_count;
         uint32_t event_time; /* index of the event time field */
@@ -154,8 +156,8 @@ void mr_config_finish(struct mr_config *config);
 /* Every value in force, with its origin (file:line, --set, environment or default); secrets are
  * redacted. */
 void mr_config_print_effective(const struct mr_config *config, FILE *out);
-void mr_config_print_schema(FILE *out);    /* JSON Schema of the file */
-void mr_config_print_reference(FILE *out); /* Markdown, one row a setting */
+void mr_config_print_schema(FILE *out);                /* JSON Schema of the file */
+void mr_config_print_reference(FILE *out);             /* Markdown, one row a setting */
 void mr_config_print_example(FILE *out, bool minimal); /* what `millrace init` writes */
 
 #endif

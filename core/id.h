@@ -12,6 +12,14 @@ struct mr_id {
     uint64_t high, low;
 };
 
+/* No identity: never a duplicate. */
+#define MR_ID_NONE ((struct mr_id){UINT64_MAX, UINT64_MAX})
+
+static inline bool mr_id_is_none(struct mr_id id)
+{
+    return id.high == UINT64_MAX && id.low == UINT64_MAX;
+}
+
 struct mr_id mr_id_from_text(struct mr_span text, uint64_t seed);
 
 #endif
