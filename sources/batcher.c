@@ -54,6 +54,17 @@ int mr_batcher_init(struct mr_batcher *b, const struct mr_plan *plan, struct mr_
     return mr_slab_init(&b->slab, arena, batches, plan->order.block_bytes);
 }
 
+/* A new batch knows no key: a new stamp. When the stamps run over, slots of long ago would count
+ * again (and free ones never written look taken), so all are cleared. */
+static void forget_keys(const struct mr_batcher *b, struct mr_open_keys *keys)
+{
+    if (++keys->stamp != 0)
+        return;
+    for (uint32_t g = 0; g < b->plan->grouping_count; g++)
+        memset(keys->slots[g], 0, (keys->mask + 1) * sizeof(struct slot));
+    keys->stamp = 1;
+}
+
 static void open_batch(struct mr_batcher *b, uint32_t share)
 {
     struct mr_order_batch *batch = mr_slab_take(&b->slab);
@@ -65,7 +76,7 @@ static void open_batch(struct mr_batcher *b, uint32_t share)
     batch->share = (uint16_t)share;
     batch->number = b->numbers[share]++;
     b->open[share] = batch;
-    b->keys[share]->stamp++;
+    forget_keys(b, b->keys[share]);
 }
 
 static void cut(struct mr_batcher *b, uint32_t share, uint16_t flags)
@@ -100,6 +111,9 @@ static uint32_t closed_shares(const struct mr_batcher *b)
 static int64_t deadline_after(const struct mr_plan *plan, int64_t watermark_us)
 {
     int64_t deadline_us = MR_TIME_MAX;
+
+    if (watermark_us == MR_TIME_MAX)
+        return MR_TIME_MAX;
     for (uint32_t w = 0; w < plan->config->window_count; w++) {
         int64_t next = mr_hop_deadline_after(&plan->config->windows[w], watermark_us);
         deadline_us = MR_MIN(deadline_us, next);
