@@ -11,7 +11,7 @@ static uint8_t *put_field(const struct mr_field *field, const struct mr_value *v
 {
     size_t room = (size_t)(end - at);
 
-    if (room < 9)
+    if (room == 0)
         return NULL;
     if (value->kind == MR_VALUE_ABSENT)
         return mr_key_put_tag(at, MR_KEY_ABSENT);
@@ -23,7 +23,7 @@ static uint8_t *put_field(const struct mr_field *field, const struct mr_value *v
     case MR_TYPE_BOOL:
         return mr_key_put_tag(at, value->number ? MR_KEY_TRUE : MR_KEY_FALSE);
     default:
-        return mr_key_put_int(at, value->number);
+        return room < 9 ? NULL : mr_key_put_int(at, value->number);
     }
 }
 
