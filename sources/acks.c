@@ -42,8 +42,7 @@ static void begin(struct mr_ack_request *request, enum mr_ack_verb verb, uint64_
                             acks->subscription);
     else
         mr_pubsub_modify_begin(&request->ids, request->buffer, MR_ACK_REQUEST_BYTES,
-                               acks->subscription,
-                               verb == MR_ACK_VERB_NACK ? 0 : MR_LEASE_SECONDS);
+                               acks->subscription, verb == MR_ACK_VERB_NACK ? 0 : MR_LEASE_SECONDS);
 }
 
 static void release(struct mr_ack_request *request)
@@ -99,7 +98,7 @@ static void ignore_message(struct mr_call *call, struct mr_span message)
 
 static const struct mr_call_events call_events = {.message = ignore_message, .done = answered};
 
-static void send(struct mr_ack_request *request)
+static void send_request(struct mr_ack_request *request)
 {
     struct mr_acks *acks = request->owner;
     enum mr_pubsub_method method = request->verb == MR_ACK_VERB_ACK ? MR_PUBSUB_ACKNOWLEDGE
@@ -164,7 +163,7 @@ bool mr_acks_add(struct mr_acks *acks, enum mr_ack_verb verb, struct mr_span ack
     if (request && mr_pubsub_ids_add(&request->ids, ack_id))
         return true;
     if (request)
-        send(request);
+        send_request(request);
     request = filling(acks, verb, now_ns);
     return request && mr_pubsub_ids_add(&request->ids, ack_id);
 }
@@ -182,7 +181,7 @@ void mr_acks_chores(struct mr_acks *acks, uint64_t now_ns, bool all)
                       (all || now_ns - request->filling_since_ns >= FLUSH_NS);
         bool due = request->state == MR_ACK_WAITING && mr_retry_is_due(&request->retry, now_ns);
         if (filled || due)
-            send(request);
+            send_request(request);
     }
 }
 

@@ -41,7 +41,7 @@ struct mr_acks {
     struct mr_ack_request requests[MR_ACK_REQUESTS];
     struct mr_ack_request *filling[MR_ACK_VERBS];
     struct mr_retry reconnect;
-    bool wanted;      /* the connection is to be up */
+    bool wanted;       /* the connection is to be up */
     bool exactly_once; /* known from the stream's properties */
     uint64_t now_ns;
     /* Counters. */

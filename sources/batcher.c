@@ -44,6 +44,8 @@ int mr_batcher_init(struct mr_batcher *b, const struct mr_plan *plan, struct mr_
         .share_count = share_count,
         .puller = puller,
         .clock = clock,
+        .event_us_max = MR_TIME_MIN,
+        .publish_us_max = MR_TIME_MIN,
         .watermark_us = MR_TIME_MIN,
         .deadline_us = MR_TIME_MIN,
         .jumbo_bytes = jumbo_bytes,
@@ -196,6 +198,8 @@ static void write_row(struct mr_batcher *b, struct mr_order_batch *batch,
     *mr_order_event_us(batch, layout, row) = event->event_us;
     if (layout->id_offset != 0)
         *mr_order_id(batch, layout, row) = event->id;
+    if (layout->lease_offset != 0)
+        *mr_order_lease(batch, layout, row) = event->lease;
     for (uint32_t m = 0; m < layout->measures; m++) {
         *mr_order_measure(batch, layout, m, row) = event->measures[m];
         if (layout->valid_offset[m] == 0)
@@ -220,13 +224,18 @@ static uint32_t share_of(const struct mr_batcher *b, uint64_t route)
 bool mr_batcher_add(struct mr_batcher *b, const struct mr_event *event)
 {
     uint32_t share = share_of(b, event->route);
-    int64_t reached_us = event->event_us - b->plan->config->watermark.max_disorder_us;
+    int64_t event_us_max = MR_MAX(b->event_us_max, event->event_us);
+    int64_t publish_us_max = MR_MAX(b->publish_us_max, event->publish_us);
+    int64_t reached_us = MR_MIN(event_us_max, publish_us_max) -
+                         b->plan->config->watermark.max_disorder_us;
     bool crossing = reached_us > b->watermark_us && reached_us >= b->deadline_us;
 
     MR_ASSERT(b->cut_count == 0);
     if (!make_room(b, share, key_bytes(b, event), true, crossing))
         return false;
     write_row(b, b->open[share], event);
+    b->event_us_max = event_us_max;
+    b->publish_us_max = publish_us_max;
     if (reached_us > b->watermark_us)
         b->watermark_us = reached_us;
     if (crossing) {

@@ -4,10 +4,8 @@
 
 int mr_leases_init(struct mr_leases *leases, struct mr_arena *arena, uint32_t capacity)
 {
-    *leases = (struct mr_leases){.capacity = capacity,
-                                 .first = MR_LEASE_NONE,
-                                 .last = MR_LEASE_NONE,
-                                 .free = MR_LEASE_NONE};
+    *leases = (struct mr_leases){
+        .capacity = capacity, .first = MR_LEASE_NONE, .last = MR_LEASE_NONE, .free = MR_LEASE_NONE};
     leases->cells = mr_arena_take(arena, capacity * sizeof *leases->cells, MR_CACHE_LINE);
     return leases->cells ? MR_OK : MR_E_MEMORY;
 }

@@ -11,9 +11,9 @@
 
 #include "core/arena.h"
 
-#define MR_ACK_ID_BYTES_MAX 480   /* the service's are 190 to 196 today */
+#define MR_ACK_ID_BYTES_MAX 480 /* the service's are 190 to 196 today */
 #define MR_LEASE_NONE       UINT32_MAX
-#define MR_LEASE_SECONDS    60    /* asked for on arrival and by each extension */
+#define MR_LEASE_SECONDS    60                      /* asked for on arrival and by each extension */
 #define MR_LEASE_SLACK_NS   UINT64_C(20000000000)   /* extended when less than this is left */
 #define MR_LEASE_MAX_NS     UINT64_C(3600000000000) /* held no longer than this, an hour */
 
@@ -27,8 +27,8 @@ struct mr_lease {
 struct mr_leases {
     struct mr_lease *cells;
     uint32_t capacity, count;
-    uint32_t first, last, free; /* lists; MR_LEASE_NONE: empty */
-    uint32_t fresh;             /* cells never used so far */
+    uint32_t first, last, free;   /* lists; MR_LEASE_NONE: empty */
+    uint32_t fresh;               /* cells never used so far */
     uint64_t extended, abandoned; /* counters: extensions; held beyond MR_LEASE_MAX_NS */
 };
 

@@ -101,9 +101,9 @@ static void done(struct mr_call *call, const struct mr_call_status *status)
     if (is_for_the_operator(status->code)) {
         stream->wanted = false;
         mr_fault_raise(settings->fault, MR_E_PUBSUB_REFUSED, "%.*s: %s: %.*s",
-                       (int)settings->subscription.bytes,
-                       (const char *)settings->subscription.data, mr_grpc_code_name(status->code),
-                       (int)status->message.bytes, (const char *)status->message.data);
+                       (int)settings->subscription.bytes, (const char *)settings->subscription.data,
+                       mr_grpc_code_name(status->code), (int)status->message.bytes,
+                       (const char *)status->message.data);
         return;
     }
     stream->reopened++;
