@@ -330,6 +330,7 @@ struct mr_bigquery_message {
     struct mr_span name;
     uint32_t parent; /* MR_BIGQUERY_NO_MESSAGE for the root */
     uint32_t field_first, field_count;
+    uint32_t deepest; /* scratch of mr_bigquery_descriptor_recursive */
 };
 
 struct mr_bigquery_enum {
@@ -354,11 +355,12 @@ struct mr_bigquery_descriptor {
  *         mr_bigquery_descriptor_recursive. */
 int mr_bigquery_descriptor_parse(struct mr_bigquery_descriptor *descriptor, struct mr_span bytes);
 
-/* True if a message contains itself, directly or not: such descriptors are refused. */
+/* True if the root contains itself, directly or not, or nests deeper than
+ * MR_BIGQUERY_NESTING_MAX: such descriptors are refused. */
 bool mr_bigquery_descriptor_recursive(const struct mr_bigquery_descriptor *descriptor);
 
-/* Writes the descriptor of messages[0] with all it nests (those whose parent it is). Fields of
- * kind MESSAGE or ENUM are named by their type_name as given. */
+/* Writes the descriptor of messages[0] with all it nests; a message stands after its parent. Fields
+ * of kind MESSAGE or ENUM are named by their type_name as given. */
 void mr_bigquery_descriptor_put(struct mr_pen *pen,
                                 const struct mr_bigquery_descriptor *descriptor);
 

@@ -121,7 +121,7 @@ struct mr_pubsub_walk {
     uint8_t part;    /* field number of the carried part */
     uint8_t emitted; /* the carry was handed on and goes back at the next call */
     uint8_t head_bytes;
-    uint8_t head[15]; /* a tag and length that came in pieces */
+    uint8_t head[2 * MR_PB_VARINT_BYTES_MAX]; /* a tag and length that came in pieces */
 };
 
 /* `lender` outlives the walk; a part larger than `part_bytes_max` is MR_E_GRPC_TOO_LARGE. */
@@ -135,9 +135,9 @@ void mr_pubsub_walk_begin(struct mr_pubsub_walk *walk, uint32_t bytes);
 
 /* mr_pubsub_walk_next takes bytes off the front of `input` (the next piece of the response) up to
  * and including the next complete part.
- * Returns MR_OK with *event, MR_PARTIAL when input is used up (a carry that was handed on is then
- *         given back), MR_AGAIN when the lender had nothing: input stands at the part, call again
- *         with the same bytes later; or an error, after which the stream is to be reset.
+ * Returns MR_OK with *event; MR_PARTIAL when input is used up (a carry that was handed on is then
+ *         given back); MR_AGAIN when the lender had nothing: call again with the rest of `input`;
+ *         or an error, after which the stream is to be reset and the walk finished.
  * Cost    a part whole in `input` is not copied. */
 int mr_pubsub_walk_next(struct mr_pubsub_walk *walk, struct mr_span *input,
                         struct mr_pubsub_event *event);
