@@ -88,9 +88,7 @@ struct mr_pubsub_store *mr_pubsub_create(const struct mr_pubsub_options *options
     s->options = *options;
     s->random = options->seed;
     s->secret = mr_pubsub_random(s);
-    /* 17 digits with room to count for as long as anyone may care. */
-    s->next_id = UINT64_C(10000000000000000) + mr_pubsub_random(s) % UINT64_C(1000000000000000);
-    s->incarnation = 1;
+    s->next_id = ID_FIRST + mr_pubsub_random(s) % (ID_BLOCK / 2);
     s->next_uid = 1;
     s->next_tick = s->retention_us = s->pullers_due_us = INT64_MAX;
     TAILQ_INIT(&s->roomy);

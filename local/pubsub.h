@@ -197,7 +197,8 @@ struct mr_pubsub_delivery {
     struct mr_span data, ordering_key;
     const struct mr_pubsub_pair *pairs;
     uint32_t pair_count;
-    int32_t attempt; /* 1 + nacks + expiries with a dead-letter policy, else 0 */
+    int32_t attempt; /* 1 + nacks + expiries with a dead-letter policy, else 0; coming again with
+                        an earlier message of its ordering key does not count */
 };
 
 /* Opens a puller; the caller closes it. NOT_FOUND, FAILED_PRECONDITION (detached, push),
@@ -223,6 +224,8 @@ struct mr_pubsub_puller *mr_pubsub_ready(struct mr_pubsub_store *store);
 
 /* mr_pubsub_next leases messages to a puller, as far as its own limits, count_max and bytes_max
  * (one message always fits) allow, and not more than its fair share of what is ready.
+ * A stream whose byte limit refused a message waits until one of its leases ends. With an ordering
+ * key, what is out at a time is one batch of it, in order, to one puller.
  * Shapes  count_max in [1, 1000]; *out is an array of the returned *count deliveries.
  * Errors  any code ends the puller, and the front closes it: UNAVAILABLE (age), NOT_FOUND,
  *         FAILED_PRECONDITION. */
@@ -234,7 +237,7 @@ struct mr_pubsub_status mr_pubsub_next(struct mr_pubsub_store *store,
 /* ---- acknowledge --------------------------------------------------------------------------- */
 
 enum mr_pubsub_ack {
-    MR_PUBSUB_ACK_DONE,      /* took effect, or had before */
+    MR_PUBSUB_ACK_DONE,      /* took effect, or had before (until its entry is used anew) */
     MR_PUBSUB_ACK_STALE,     /* lease over; without exactly-once that is no error */
     MR_PUBSUB_ACK_INVALID,   /* the same with exactly-once: it will never succeed */
     MR_PUBSUB_ACK_RETRY,     /* exactly-once: a fault says to try again */
@@ -277,7 +280,8 @@ struct mr_pubsub_figures mr_pubsub_figures(const struct mr_pubsub_store *store);
 
 /* Write all state to DIR/pubsub.state (by rename, so that a crash leaves old or new), and read it
  * into a fresh store. After a restore all leases are over and old ack ids are stale; attempts are
- * kept. A directory without the file restores nothing and is no error.
+ * kept. A directory without the file restores nothing and is no error. A restore also counts in
+ * DIR/pubsub.lives, so that a store which died unsaved never has its message ids given again.
  * Errors  MR_E_FILE_OPEN, MR_E_FILE_READ (cut, damaged, or of another version), MR_E_FILE_WRITE;
  *         after a failed restore the store may only be destroyed. */
 int mr_pubsub_save(struct mr_pubsub_store *store, const char *directory);

@@ -10,13 +10,18 @@
  *
  * Entries name messages by place, so that each is written once. A lease is not written: its entry
  * comes back deliverable, and so does one acked out of its key's order, which at-least-once
- * allows. */
+ * allows.
+ *
+ * Beside it DIR/pubsub.lives, a decimal count of the stores that ever began there. A store that
+ * dies without a save goes back in time; its message ids and ack ids must not come again, for
+ * consumers forget duplicates by them. So each life has its own incarnation and block of ids. */
 #ifndef MR_LOCAL_PUBSUB_FILE_H
 #define MR_LOCAL_PUBSUB_FILE_H
 
 #include "core/base.h"
 
 #define MR_PUBSUB_FILE_NAME    "pubsub.state"
+#define MR_PUBSUB_LIVES_NAME   "pubsub.lives"
 #define MR_PUBSUB_FILE_MAGIC   UINT64_C(0x545342555350524D) /* "MRPSUBST" */
 #define MR_PUBSUB_FILE_VERSION 1
 #define MR_PUBSUB_FILE_BLOCK   65536

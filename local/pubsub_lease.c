@@ -20,6 +20,7 @@ void mr_pubsub_entry_arrive(struct mr_pubsub_store *s, struct subscription *sub,
 
     e->stamp = 0;
     e->failures = 0;
+    e->due_us = 0;
     if (sub->settings.ordering && e->message->ordering_key.bytes > 0)
         mr_pubsub_order_add(s, sub, index);
     else
@@ -50,6 +51,8 @@ void mr_pubsub_entry_withdraw(struct mr_pubsub_store *s, struct subscription *su
         mr_pubsub_wheel_remove(s, index);
     if (e->state == LEASED)
         mr_pubsub_lease_end(s, index);
+    if (e->state != WAITING && e->state != BLOCKED)
+        e->due_us = 0;
     e->state = BLOCKED;
     e->stamp = 0;
 }

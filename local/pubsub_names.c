@@ -32,7 +32,7 @@ bool mr_pubsub_name_valid(struct mr_span name, const char *kind)
     if (!takes(&name, "/") || !takes(&name, kind) || !takes(&name, "/"))
         return false;
     if (name.bytes < 3 || name.bytes > 255 || !is_letter(name.data[0]) ||
-        memcmp(name.data, "goog", MR_MIN(name.bytes, 4)) == 0)
+        (name.bytes >= 4 && memcmp(name.data, "goog", 4) == 0))
         return false;
     for (size_t i = 1; i < name.bytes; i++) {
         uint8_t c = name.data[i];

@@ -96,6 +96,21 @@ void mr_pubsub_order_remove(struct mr_pubsub_store *s, struct subscription *sub,
         key_free(s, sub, k);
 }
 
+/* Nothing of its key is out: a blocked cursor may go, once its back-off is over. */
+static void offer(struct mr_pubsub_store *s, struct subscription *sub, uint32_t index)
+{
+    struct entry *e = mr_pubsub_entry(s, index);
+
+    if (e->state != BLOCKED)
+        return;
+    if (e->due_us > s->now_us) {
+        e->state = WAITING;
+        mr_pubsub_wheel_add(s, index, e->due_us);
+    } else {
+        mr_pubsub_entry_ready(s, sub, index);
+    }
+}
+
 void mr_pubsub_order_settle(struct mr_pubsub_store *s, struct subscription *sub, uint32_t key)
 {
     struct key *k = s->key_slots.items[key];
@@ -108,8 +123,8 @@ void mr_pubsub_order_settle(struct mr_pubsub_store *s, struct subscription *sub,
         mr_pubsub_entry_retire(s, sub, head);
         k = s->key_slots.items[key];
     }
-    if (k && k->cursor && mr_pubsub_entry(s, k->cursor)->state == BLOCKED)
-        mr_pubsub_entry_ready(s, sub, k->cursor);
+    if (k && k->cursor)
+        offer(s, sub, k->cursor);
 }
 
 void mr_pubsub_order_done(struct mr_pubsub_store *s, struct subscription *sub, uint32_t index,
@@ -139,10 +154,7 @@ void mr_pubsub_order_fail(struct mr_pubsub_store *s, struct subscription *sub, u
     if (k->cursor)
         mr_pubsub_entry_withdraw(s, sub, k->cursor);
     k->cursor = index;
-    if (delay_us > 0) {
-        e->state = WAITING;
-        mr_pubsub_wheel_add(s, index, s->now_us + delay_us);
-    }
+    e->due_us = s->now_us + delay_us;
     mr_pubsub_order_settle(s, sub, k->slot);
 }
 
@@ -158,8 +170,10 @@ uint32_t mr_pubsub_order_lease(struct mr_pubsub_store *s, struct mr_pubsub_pulle
                                uint32_t index)
 {
     struct entry *e = mr_pubsub_entry(s, index);
+    uint32_t next;
 
     key_of(s, e)->cursor = e->next[LINK_KEY];
     mr_pubsub_lease_begin(s, p, index);
-    return e->next[LINK_KEY];
+    next = e->next[LINK_KEY];
+    return next && mr_pubsub_entry(s, next)->due_us <= s->now_us ? next : 0;
 }

@@ -57,7 +57,7 @@ static void get_head(struct reader *r, struct mr_pubsub_store *s)
     if (get_word(r) != MR_PUBSUB_FILE_MAGIC || get_word(r) != MR_PUBSUB_FILE_VERSION)
         r->failed = true;
     s->secret = get_word(r);
-    s->incarnation = (uint32_t)get_word(r) + 1;
+    s->incarnation = (uint32_t)get_word(r);
     s->next_uid = (uint32_t)get_word(r);
     s->next_stamp = (uint32_t)get_word(r);
     s->next_id = get_word(r);
@@ -218,6 +218,37 @@ static int restore_from(struct mr_pubsub_store *s, int fd)
     return r.failed || r.at != r.end ? MR_E_FILE_READ : MR_OK;
 }
 
+/* Counts this life, durably, before anything is handed out in it. */
+static int begin_life(struct mr_pubsub_store *s, const char *directory)
+{
+    char path[MR_PUBSUB_PATH_BYTES], fresh[MR_PUBSUB_PATH_BYTES];
+    unsigned lives = 0;
+    FILE *file;
+    bool good;
+
+    if (snprintf(path, sizeof path, "%s/" MR_PUBSUB_LIVES_NAME, directory) >= (int)sizeof path ||
+        snprintf(fresh, sizeof fresh, "%s.new", path) >= (int)sizeof fresh)
+        return MR_E_FILE_OPEN;
+    file = fopen(path, "re");
+    if (file) {
+        good = fscanf(file, "%u", &lives) == 1;
+        fclose(file);
+        if (!good)
+            return MR_E_FILE_READ;
+    }
+    lives = MR_MAX(lives, s->incarnation) + 1;
+    file = fopen(fresh, "we");
+    if (!file)
+        return MR_E_FILE_OPEN;
+    good = fprintf(file, "%u\n", lives) > 0 && fflush(file) == 0 && fsync(fileno(file)) == 0;
+    good &= fclose(file) == 0;
+    if (!good || rename(fresh, path) != 0)
+        return MR_E_FILE_WRITE;
+    s->incarnation = lives;
+    s->next_id = MR_MAX(s->next_id, ID_FIRST + lives % ID_LIVES * ID_BLOCK);
+    return MR_OK;
+}
+
 int mr_pubsub_restore(struct mr_pubsub_store *s, const char *directory)
 {
     char path[MR_PUBSUB_PATH_BYTES];
@@ -228,8 +259,8 @@ int mr_pubsub_restore(struct mr_pubsub_store *s, const char *directory)
         return MR_E_FILE_OPEN;
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? MR_OK : MR_E_FILE_OPEN;
+        return errno == ENOENT ? begin_life(s, directory) : MR_E_FILE_OPEN;
     err = restore_from(s, fd);
     close(fd);
-    return err;
+    return err == MR_OK ? begin_life(s, directory) : err;
 }

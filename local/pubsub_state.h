@@ -21,6 +21,11 @@
 #include "local/pubsub.h"
 #include "local/pubsub_filter.h"
 
+/* Message ids have 17 digits; a life of the store has a block of them, and 90,000 lives fit. */
+#define ID_FIRST UINT64_C(10000000000000000)
+#define ID_BLOCK UINT64_C(1000000000000)
+#define ID_LIVES 90000
+
 #define CHUNK_ENTRIES    4096
 #define WHEEL_SLOTS      65536 /* times the tick: 1073 s, beyond any deadline or back-off */
 #define STREAM_ACK_CHARS 190
@@ -45,7 +50,7 @@ enum link { LINK_ALL, LINK_QUEUE, LINK_KEY, LINKS };
 
 struct entry {
     struct message *message;
-    int64_t due_us;
+    int64_t due_us; /* end of the lease or back-off; WAITING and BLOCKED keep the latter */
     uint32_t prev[LINKS], next[LINKS];
     uint32_t subscription; /* slots of the store */
     uint32_t puller;       /* while LEASED */
@@ -262,7 +267,7 @@ void mr_pubsub_advance(struct mr_pubsub_store *s, int64_t now_us);
 
 /* pubsub_order.c: the entries of one ordering key go out as one batch at a time. */
 void mr_pubsub_order_add(struct mr_pubsub_store *s, struct subscription *sub, uint32_t index);
-/* Leases a key's cursor and returns its successor in the key, 0 for none. */
+/* Leases a key's cursor and returns the next one that may go with it, 0 for none. */
 uint32_t mr_pubsub_order_lease(struct mr_pubsub_store *s, struct mr_pubsub_puller *p,
                                uint32_t index);
 /* An entry of the key (no longer leased) is acked, or `final`: it must not come again even if an

@@ -332,6 +332,24 @@ static void one_copy_serves_all_subscriptions(void **state)
     finish(&k);
 }
 
+static void memory_of_a_backlog_is_given_back(void **state)
+{
+    struct kit k = kit();
+    uint64_t full;
+    (void)state;
+
+    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true});
+    for (int i = 0; i < 50000; i++)
+        publish_key(&k, "0123456789", i % 2 ? "a" : "");
+    full = mr_pubsub_figures(k.store).memory_bytes;
+    while (pull(&k) > 0)
+        mr_pubsub_ack(k.store, text(SUB), k.acks, k.count, k.now, NULL);
+    assert_int_equal(mr_pubsub_figures(k.store).entries, 0);
+    assert_true(full > 5000000);
+    assert_true(mr_pubsub_figures(k.store).memory_bytes < 300000);
+    finish(&k);
+}
+
 static void time_may_leap_further_than_any_deadline(void **state)
 {
     struct kit k = kit();
@@ -495,6 +513,7 @@ int main(void)
         cmocka_unit_test(dead_letter_after_max_attempts_carries_its_source),
         cmocka_unit_test(without_its_dead_letter_topic_a_message_keeps_coming),
         cmocka_unit_test(one_copy_serves_all_subscriptions),
+        cmocka_unit_test(memory_of_a_backlog_is_given_back),
         cmocka_unit_test(time_may_leap_further_than_any_deadline),
         cmocka_unit_test(due_time_is_when_something_happens),
         cmocka_unit_test(retention_drops_old_messages),

@@ -1,6 +1,8 @@
 /* Random operations on the local Pub/Sub against a naive model of what the service promises.
  * Usage: test_local_pubsub_model [SEED [OPERATIONS]]; without arguments a few seeds, 240,000
  * operations in all. The model knows no queues and no wheel: it is lists that are searched. */
+#include <unistd.h>
+
 #include "tests/local/pubsub_kit.h"
 
 #define ITEMS   1024
@@ -43,6 +45,8 @@ enum { PLAIN, ORDERED, LETTERED, EXACT, ALL, LETTERS, SUBS };
 static struct sub subs[SUBS];
 static struct mr_pubsub_store *store;
 static int64_t now;
+static char directory[64];
+static struct mr_pubsub_figures before; /* of the stores before the last restart */
 static uint64_t dice, serial, tags, forwarded, deliveries, redeliveries;
 
 static uint64_t roll(uint64_t sides)
@@ -176,7 +180,7 @@ static void advance(int64_t us)
 
 static void publish_some(void)
 {
-    char data[5][128], key_text[8] = "";
+    char data[5][128], key_text[16] = "";
     struct mr_pubsub_post posts[5];
     uint32_t count = 1 + (uint32_t)roll(5), key = (uint32_t)roll(5);
     uint64_t ids[5];
@@ -281,6 +285,14 @@ static void open_puller(struct sub *s, struct puller *p)
     assert_int_equal(mr_pubsub_puller_open(store, text(s->name), &settings, now, &p->real).code, 0);
 }
 
+static bool holds_nothing(const struct sub *s, const struct puller *p)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->items[i].state == OUT && s->items[i].puller == p->serial)
+            return false;
+    return true;
+}
+
 /* What the front does: serve whoever is named, until nobody is. Then nobody may have been missed.
  */
 static void serve_all_ready(void)
@@ -298,7 +310,7 @@ static void serve_all_ready(void)
     }
     for (int i = 0; i < SUBS; i++)
         for (int j = 0; j < PULLERS; j++)
-            if (subs[i].pullers[j].bytes_max <= 0)
+            if (subs[i].pullers[j].bytes_max <= 0 || holds_nothing(&subs[i], &subs[i].pullers[j]))
                 assert_int_equal(pull_from(&subs[i], &subs[i].pullers[j]), 0);
 }
 
@@ -363,13 +375,41 @@ static void use_old_id(struct sub *s)
                      s->settings.exactly_once ? MR_PUBSUB_ACK_INVALID : MR_PUBSUB_ACK_STALE);
 }
 
+/* All leases end unpunished, all back-off is forgotten, and the old ack ids are stale. */
+static void restart(void)
+{
+    struct mr_pubsub_options options = {.seed = ++serial};
+    struct mr_pubsub_figures figures;
+
+    mr_pubsub_tick(store, now);
+    figures = mr_pubsub_figures(store);
+    before.delivered += figures.delivered;
+    before.dead_lettered += figures.dead_lettered;
+    assert_int_equal(mr_pubsub_save(store, directory), 0);
+    mr_pubsub_destroy(store);
+    store = mr_pubsub_create(&options);
+    assert_int_equal(mr_pubsub_restore(store, directory), 0);
+    for (int i = 0; i < SUBS; i++) {
+        for (struct item *it = subs[i].items; it < subs[i].items + subs[i].count; it++) {
+            if (it->state == OUT)
+                forget_id(&subs[i], it);
+            it->state = IDLE;
+            it->not_before_us = 0;
+        }
+        for (int j = 0; j < PULLERS; j++)
+            open_puller(&subs[i], &subs[i].pullers[j]);
+    }
+}
+
 static void one_operation(void)
 {
     struct sub *s = &subs[roll(SUBS)];
     struct puller *p = &s->pullers[roll(PULLERS)];
     uint64_t what = roll(100);
 
-    if (what < 12) {
+    if (roll(1000) == 0) {
+        restart();
+    } else if (what < 12) {
         publish_some();
     } else if (what < 30) {
         pull_from(s, p);
@@ -398,6 +438,7 @@ static void begin(uint64_t seed)
     struct mr_pubsub_options options = {.seed = seed};
 
     dice = seed;
+    before = (struct mr_pubsub_figures){0};
     now = START;
     store = mr_pubsub_create(&options);
     mr_pubsub_topic_create(store, &(struct mr_pubsub_topic_settings){.name = text(TOPIC)}, NULL);
@@ -461,8 +502,8 @@ static void run(uint64_t seed, uint64_t operations)
     assert_int_equal(figures.messages, 0);
     assert_int_equal(figures.entries, 0);
     assert_int_equal(figures.leased, 0);
-    assert_int_equal(figures.dead_lettered, forwarded);
-    assert_int_equal(figures.delivered, deliveries);
+    assert_int_equal(before.dead_lettered + figures.dead_lettered, forwarded);
+    assert_int_equal(before.delivered + figures.delivered, deliveries);
     /* One empty slab chunk is kept; keys and messages are all gone. */
     assert_true(figures.memory_bytes < 300000);
     assert_true(operations < 10000 || forwarded > 10);
@@ -482,9 +523,29 @@ static void keeps_its_promises(void **state)
         run(seed, 60000);
 }
 
+static int make_directory(void **state)
+{
+    (void)state;
+    strcpy(directory, "/tmp/mr-pubsub-model-XXXXXX");
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+    char path[96];
+    (void)state;
+
+    snprintf(path, sizeof path, "%s/pubsub.state", directory);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/pubsub.lives", directory);
+    unlink(path);
+    return rmdir(directory);
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_its_promises)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(keeps_its_promises, make_directory, remove_directory)};
 
     seed_given = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
     operations_given = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;

@@ -129,6 +129,61 @@ static void backoff_holds_the_whole_key(void **state)
     finish(&k);
 }
 
+static void backoff_of_a_later_one_outlives_the_earlier_ones(void **state)
+{
+    struct kit k = kit();
+    (void)state;
+
+    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true,
+                                                  .retry = true,
+                                                  .backoff_min_us = 20 * S,
+                                                  .backoff_max_us = 600 * S});
+    publish_key(&k, "a", "k");
+    publish_key(&k, "b", "k");
+    pull(&k);
+    struct mr_span a = k.acks[0];
+    modify(&k, k.acks[1], 0);
+    k.now += 5 * S;
+    ack(&k, a);
+    k.now += 15 * S - 1;
+    assert_int_equal(pull(&k), 0);
+    k.now += 5 * S + MR_PUBSUB_TICK_US + 1;
+    assert_int_equal(pull(&k), 1);
+    assert_true(data_is(&k.got[0], "b"));
+    finish(&k);
+}
+
+static void a_batch_stops_before_a_message_in_backoff(void **state)
+{
+    struct kit k = kit();
+    (void)state;
+
+    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true,
+                                                  .retry = true,
+                                                  .backoff_min_us = 20 * S,
+                                                  .backoff_max_us = 600 * S});
+    publish_key(&k, "z", "k");
+    publish_key(&k, "a", "k");
+    publish_key(&k, "b", "k");
+    assert_int_equal(pull(&k), 3);
+    modify(&k, k.acks[2], 0);
+    modify(&k, k.acks[0], 0);
+    k.now += 26 * S;
+    assert_int_equal(pull(&k), 3);
+    modify(&k, k.acks[2], 0); /* its second time: 40 s at least */
+    modify(&k, k.acks[1], 0);
+    ack(&k, k.acks[0]);
+    k.now += 26 * S;
+    assert_int_equal(pull(&k), 1);
+    assert_true(data_is(&k.got[0], "a"));
+    ack(&k, k.acks[0]);
+    assert_int_equal(pull(&k), 0);
+    k.now += 26 * S;
+    assert_int_equal(pull(&k), 1);
+    assert_true(data_is(&k.got[0], "b"));
+    finish(&k);
+}
+
 static void a_key_stays_on_one_stream_while_it_is_out(void **state)
 {
     struct mr_pubsub_puller_settings small = {
@@ -193,6 +248,8 @@ int main(void)
         cmocka_unit_test(with_exactly_once_an_acked_later_one_stays_acked),
         cmocka_unit_test(expiry_of_the_first_sends_the_batch_again),
         cmocka_unit_test(backoff_holds_the_whole_key),
+        cmocka_unit_test(backoff_of_a_later_one_outlives_the_earlier_ones),
+        cmocka_unit_test(a_batch_stops_before_a_message_in_backoff),
         cmocka_unit_test(a_key_stays_on_one_stream_while_it_is_out),
         cmocka_unit_test(dead_letter_lets_the_key_go_on),
         cmocka_unit_test(keys_of_a_request_must_agree),

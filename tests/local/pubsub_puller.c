@@ -40,6 +40,12 @@ static void outstanding_bytes_are_limited_but_one_message_always_fits(void **sta
     publish_many(&k, 10);
     assert_int_equal(next(&k, open_with(&k, SUB, limited(0, 25))), 2);
     assert_int_equal(next(&k, open_with(&k, SUB, limited(0, 5))), 1);
+    k.puller = open_with(&k, SUB, limited(0, 20));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pull(&k), 2);
+        ack(&k, k.acks[0]);
+        ack(&k, k.acks[1]);
+    }
     finish(&k);
 }
 

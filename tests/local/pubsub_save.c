@@ -22,6 +22,8 @@ static int remove_directory(void **state)
 {
     (void)state;
     unlink(path);
+    snprintf(path, sizeof path, "%s/pubsub.lives", directory);
+    unlink(path);
     return rmdir(directory);
 }
 
@@ -85,6 +87,34 @@ static void ack_ids_of_before_are_stale_not_malformed(void **state)
     restart(&k);
     assert_int_equal(ack(&k, k.acks[0]), MR_PUBSUB_ACK_STALE);
     assert_int_equal(pull(&k), 1);
+    finish(&k);
+}
+
+static void a_life_that_was_not_saved_leaves_its_ids_unused(void **state)
+{
+    struct kit k = kit();
+    uint64_t unsaved;
+    (void)state;
+
+    subscribe(&k, (struct mr_pubsub_subscription){0});
+    restart(&k);
+    for (int life = 0; life < 3; life++) {
+        unsaved = publish(&k, "lost");
+        assert_int_equal(pull(&k), 1);
+        mr_pubsub_destroy(k.store);
+        k.store = mr_pubsub_create(&(struct mr_pubsub_options){.seed = 99});
+        k.puller = NULL;
+        assert_int_equal(mr_pubsub_restore(k.store, directory), MR_OK);
+        struct mr_span old = k.acks[0];
+        char kept[200];
+        memcpy(kept, k.ids[0], sizeof kept);
+        old.data = (const uint8_t *)kept;
+        assert_true(publish(&k, "new") > unsaved);
+        assert_int_equal(pull(&k), 1);
+        assert_int_equal(ack(&k, old), MR_PUBSUB_ACK_STALE);
+        assert_int_equal(ack(&k, k.acks[0]), MR_PUBSUB_ACK_DONE);
+    }
+    assert_in_range(unsaved, UINT64_C(10000000000000000), UINT64_C(99999999999999999));
     finish(&k);
 }
 
@@ -226,6 +256,7 @@ int main(void)
         TEST(nothing_saved_is_nothing_restored),
         TEST(unacked_messages_survive_and_acked_ones_do_not_return),
         TEST(ack_ids_of_before_are_stale_not_malformed),
+        TEST(a_life_that_was_not_saved_leaves_its_ids_unused),
         TEST(settings_attempts_and_order_survive),
         TEST(a_shared_message_stays_one_copy),
         TEST(deleted_topics_and_detached_subscriptions_survive),

@@ -3,7 +3,8 @@
 
 static void names_follow_the_rules(void **state)
 {
-    static const char *const good[] = {"projects/p/topics/abc", "projects/my-p:x/topics/a-_.~+%9"};
+    static const char *const good[] = {"projects/p/topics/abc", "projects/p/topics/goo",
+                                       "projects/my-p:x/topics/a-_.~+%9"};
     static const char *const bad[] = {
         "",
         "abc",
