@@ -1,5 +1,6 @@
 #include "app/local_options.h"
 
+#include "core/err.h"
 #include "core/units.h"
 
 #define MEMORY_BYTES INT64_C(4294967296)

@@ -338,7 +338,7 @@ static void memory_of_a_backlog_is_given_back(void **state)
     uint64_t full;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true});
     for (int i = 0; i < 50000; i++)
         publish_key(&k, "0123456789", i % 2 ? "a" : "");
     full = mr_pubsub_figures(k.store).memory_bytes;

@@ -134,10 +134,10 @@ static void backoff_of_a_later_one_outlives_the_earlier_ones(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true,
-                                                  .retry = true,
-                                                  .backoff_min_us = 20 * S,
-                                                  .backoff_max_us = 600 * S});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true,
+                                                           .retry = true,
+                                                           .backoff_min_us = 20 * S,
+                                                           .backoff_max_us = 600 * S});
     publish_key(&k, "a", "k");
     publish_key(&k, "b", "k");
     pull(&k);
@@ -158,10 +158,10 @@ static void a_batch_stops_before_a_message_in_backoff(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true,
-                                                  .retry = true,
-                                                  .backoff_min_us = 20 * S,
-                                                  .backoff_max_us = 600 * S});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true,
+                                                           .retry = true,
+                                                           .backoff_min_us = 20 * S,
+                                                           .backoff_max_us = 600 * S});
     publish_key(&k, "z", "k");
     publish_key(&k, "a", "k");
     publish_key(&k, "b", "k");

@@ -96,7 +96,7 @@ static void a_life_that_was_not_saved_leaves_its_ids_unused(void **state)
     uint64_t unsaved;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     restart(&k);
     for (int life = 0; life < 3; life++) {
         unsaved = publish(&k, "lost");
