@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/round.h"
-#include "tests/fuzz/target.h"
+#include "tests/fuzz/fuzz.h"
 #include "wire/bigquery.h"
 
 static void describe(struct mr_span span)

@@ -1,7 +1,7 @@
 /* Aim: gRPC frames, headers' texts and statuses bear any bytes; splits do not matter. */
 #include <stdlib.h>
 
-#include "tests/fuzz/target.h"
+#include "tests/fuzz/fuzz.h"
 #include "wire/grpc.h"
 
 #define MESSAGE_MAX 4096

@@ -1,6 +1,6 @@
 /* Aim: no bytes from the peer break the HTTP/2 connection's own memory, as client or as server. The
  * first byte chooses the role and how the rest is split; a server is given the preface. */
-#include "tests/fuzz/target.h"
+#include "tests/fuzz/fuzz.h"
 #include "wire/grpc.h"
 
 static void on_headers(void *self, struct mr_h2_stream *stream, enum mr_h2_block block,

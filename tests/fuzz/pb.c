@@ -2,7 +2,7 @@
  * read again with the same meaning. */
 #include <stdlib.h>
 
-#include "tests/fuzz/target.h"
+#include "tests/fuzz/fuzz.h"
 #include "wire/shape.h"
 
 static void put(struct mr_pen *pen, const struct mr_pb_field *field)

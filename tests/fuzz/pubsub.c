@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/round.h"
-#include "tests/fuzz/target.h"
+#include "tests/fuzz/fuzz.h"
 #include "wire/pubsub.h"
 
 static uint8_t *borrow(void *self, size_t bytes)
