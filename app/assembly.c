@@ -6,8 +6,9 @@
 
 #include "core/clock.h"
 
-#define BATCHES_A_PULLER 64 /* beyond two a share: a few MiB, so that lines leave the other cache  \
-                             */
+#define BATCHES_A_PULLER                                                                           \
+    64 /* beyond two a share: a few MiB, so that lines leave the other cache                       \
+        */
 #define TEXTS_A_PULLER  6
 #define ROW_BLOCK_BYTES ((size_t)64 << 10)
 #define OUT_BYTES       ((size_t)1 << 20)
@@ -34,11 +35,11 @@ size_t mr_assembly_memory(const struct mr_topology *t)
     size_t batches = mr_assembly_batches(t) * ((size_t)t->plan->order.block_bytes + 256);
     size_t dictionaries = (size_t)t->aggregator_count * MR_GROUPINGS_MAX *
                           (4 * MR_BATCH_ROWS_MAX * sizeof(uint64_t));
-    size_t source = t->from_pubsub ? mr_pubsub_puller_memory(streams_of(t, 0)) +
-                                         sizeof(struct mr_pubsub_puller)
-                                   : TEXTS_A_PULLER * (MR_TEXT_BLOCK_BYTES + 4096u) +
-                                         sizeof(struct mr_stage) + sizeof(struct mr_event_scratch) +
-                                         sizeof(struct mr_decoded) + sizeof(struct mr_file_puller);
+    size_t source = t->from_pubsub
+                        ? mr_subscriber_memory(streams_of(t, 0)) + sizeof(struct mr_subscriber)
+                        : TEXTS_A_PULLER * (MR_TEXT_BLOCK_BYTES + 4096u) + sizeof(struct mr_stage) +
+                              sizeof(struct mr_event_scratch) + sizeof(struct mr_decoded) +
+                              sizeof(struct mr_file_puller);
     size_t aggregator = MR_ROW_BLOCKS * (ROW_BLOCK_BYTES + 256) +
                         MR_LETTER_BLOCKS * ((size_t)t->plan->order.heap_bytes + 1024) +
                         sizeof(struct mr_aggregator);
@@ -99,12 +100,12 @@ static void *take(struct mr_topology *t, size_t count, size_t bytes)
 
 static void close_subscriber(void *self)
 {
-    mr_pubsub_puller_close(self);
+    mr_subscriber_close(self);
 }
 
 static bool make_subscriber(struct mr_topology *t, uint32_t p)
 {
-    struct mr_pubsub_puller_options options = {
+    struct mr_subscriber_options options = {
         .plan = t->plan,
         .arena = &t->arena,
         .io = mr_topology_puller_io(t, p),
@@ -122,7 +123,7 @@ static bool make_subscriber(struct mr_topology *t, uint32_t p)
     snprintf(t->client_ids[p], sizeof t->client_ids[p], "millrace-%d-%llx-%u", getpid(),
              (unsigned long long)mr_wall_us(), p);
     t->threads[p].workers[0].close = close_subscriber;
-    return mr_pubsub_puller_init(&t->subscribers[p], &options) == MR_OK;
+    return mr_subscriber_init(&t->subscribers[p], &options) == MR_OK;
 }
 
 static void close_reader(void *self)

@@ -71,7 +71,7 @@ static int place_workers(struct mr_topology *t)
         if (!thread)
             return MR_E_THREAD;
         if (t->from_pubsub)
-            mr_thread_add(thread, "puller", p, &t->subscribers[p], mr_pubsub_puller_turn);
+            mr_thread_add(thread, "puller", p, &t->subscribers[p], mr_subscriber_turn);
         else
             mr_thread_add(thread, "puller", p, &t->pullers[p], mr_file_puller_turn);
     }
@@ -323,7 +323,7 @@ void mr_topology_intake(struct mr_topology *t, struct mr_intake *intake)
         intake->decimals_rounded += read_counter(&t->pullers[p].decimals_rounded);
     }
     for (uint32_t p = 0; t->subscribers && p < t->puller_count; p++) {
-        struct mr_pubsub_puller *puller = &t->subscribers[p];
+        struct mr_subscriber *puller = &t->subscribers[p];
         uint64_t idle_ns = read_counter(&puller->idle_ns);
         intake->received += read_counter(&puller->received);
         intake->bytes += read_counter(&puller->bytes);

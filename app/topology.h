@@ -34,7 +34,7 @@ struct mr_topology {
     struct mr_reader reader;
     struct mr_token token;
     struct mr_file_puller *pullers;
-    struct mr_pubsub_puller *subscribers;
+    struct mr_subscriber *subscribers;
     struct mr_aggregator *aggregators;
     struct mr_file_writer writer;
     struct mr_keeper keeper;
