@@ -31,7 +31,7 @@ struct mr_bq_table {
     char *project, *dataset, *name;
     char *sql_name; /* as SQLite knows it, unquoted */
     char *resource; /* JSON, as given by REST; malloc */
-    int64_t id, create_us, changed_us;
+    int64_t id, create_us, modified_us, changed_us; /* changed: columns were added */
     uint64_t version; /* of the schema */
     bool view;
     bool held; /* the twin for held rows exists */
@@ -282,6 +282,14 @@ bool mr_bq_sequence_parse(struct mr_span text, uint8_t sequence[32]);
 int mr_bq_change_apply(struct mr_bq_table *table, const struct mr_bq_row *row, int64_t now_us);
 /* Forgets deletions older than two days. */
 int mr_bq_tombstones_forget(struct mr_bq *store, int64_t now_us);
+
+/* ---- bq_sql.c ---- */
+
+/* A GoogleSQL query as SQLite takes it: names of tables, literals, casts. NULL: *wrong says why,
+ * and *missing whether a table was not found. */
+const char *mr_bq_sql_translate(struct mr_bq *store, struct mr_span sql, const char *project,
+                                const char *dataset, int64_t now_us, const char **wrong,
+                                bool *missing);
 
 /* ---- bq_rest*.c ---- */
 

@@ -282,7 +282,7 @@ int mr_bq_table_create(struct mr_bq *store, struct mr_span project, struct mr_sp
     if (err != MR_OK)
         return err;
     struct mr_bq_table *table = table_add(store, p, d, n, sql_name);
-    table->create_us = table->changed_us = now_us;
+    table->create_us = table->modified_us = table->changed_us = now_us;
     err = change_end(store, table_make(table, plan));
     if (err != MR_OK) {
         table_remove(table);
@@ -337,6 +337,7 @@ int mr_bq_table_change(struct mr_bq_table *table, const struct mr_bq_table_plan 
         table->changed_us = now_us;
         table->version++;
     }
+    table->modified_us = now_us;
     table_plan_take(table, plan);
     return MR_OK;
 }
@@ -403,7 +404,7 @@ static int table_load(struct mr_bq *store, sqlite3_stmt *row)
                                           column_text(row, 3), column_text(row, 4));
 
     table->id = sqlite3_column_int64(row, 0);
-    table->create_us = table->changed_us = sqlite3_column_int64(row, 6);
+    table->create_us = table->modified_us = table->changed_us = sqlite3_column_int64(row, 6);
     const char *wrong = mr_bq_rest_plan(store, column_text(row, 5), &plan);
     if (wrong) {
         free(store->problem);
