@@ -132,9 +132,9 @@ static int prepare_statements(struct mr_bq *store)
     store->save = mr_bq_prepare(store, "savepoint step");
     store->release = mr_bq_prepare(store, "release step");
     store->undo = mr_bq_prepare(store, "rollback to step");
-    store->stream_put =
-        mr_bq_prepare(store, "update \"$streams\" set rows=?2, shown=?3, finalized=?4,"
-                             " committed=?5, commit_us=?6 where id=?1");
+    store->stream_put = mr_bq_prepare(store,
+                                      "update \"$streams\" set rows=?2, shown=?3, finalized=?4,"
+                                      " committed=?5, commit_us=?6 where id=?1");
     return store->begin && store->commit && store->save && store->release && store->undo &&
                    store->stream_put
                ? MR_OK
