@@ -10,14 +10,15 @@
 struct mr_bq_jobs {
     struct mr_bq_jobs *next;
     char *project, *name, *sql;
-    json_t *schema, *rows;
+    json_t *schema, *rows[2]; /* [1]: timestamps as microseconds */
     int64_t created_us;
 };
 
 static void job_free(struct mr_bq_jobs *job)
 {
     json_decref(job->schema);
-    json_decref(job->rows);
+    json_decref(job->rows[0]);
+    json_decref(job->rows[1]);
     free(job->project);
     free(job->name);
     free(job->sql);
@@ -155,26 +156,27 @@ static const char *parameters_bind(struct mr_bq_rest *rest, const json_t *config
     return NULL;
 }
 
-static void rows_read(struct mr_bq_rest *rest, struct mr_bq_jobs *job, sqlite3_stmt *row,
-                      bool integers)
+static void rows_read(struct mr_bq_rest *rest, struct mr_bq_jobs *job, sqlite3_stmt *row)
 {
     int state = sqlite3_step(row);
     uint32_t count = (uint32_t)sqlite3_column_count(row);
     struct mr_bq_column *columns = mr_bq_rest_columns(rest->store, row);
 
     job->schema = json_pack("{so}", "fields", mr_bq_rest_fields(columns, count));
-    job->rows = json_array();
-    for (; state == SQLITE_ROW && json_array_size(job->rows) < RESULT_ROWS;
+    job->rows[0] = json_array();
+    job->rows[1] = json_array();
+    for (; state == SQLITE_ROW && json_array_size(job->rows[0]) < RESULT_ROWS;
          state = sqlite3_step(row))
-        json_array_append_new(job->rows,
-                              mr_bq_rest_row(rest->store, columns, count, row, integers));
+        for (int i = 0; i < 2; i++)
+            json_array_append_new(job->rows[i],
+                                  mr_bq_rest_row(rest->store, columns, count, row, i == 1));
     if (state != SQLITE_DONE)
         mr_bq_rest_error(rest, 400, "invalidQuery", "%s", sqlite3_errmsg(rest->store->db));
 }
 
 /* The finished job, or NULL with the error answered. `config` has query and its settings. */
 static struct mr_bq_jobs *query_run(struct mr_bq_rest *rest, const json_t *config,
-                                    const char *job_name, bool integers)
+                                    const char *job_name)
 {
     struct mr_bq *store = rest->store;
     const json_t *defaults = json_object_get(config, "defaultDataset");
@@ -207,7 +209,7 @@ static struct mr_bq_jobs *query_run(struct mr_bq_rest *rest, const json_t *confi
         mr_bq_rest_error(rest, 400, "invalidQuery", "%s", wrong);
     } else {
         job = job_add(rest, job_name, text);
-        rows_read(rest, job, row, integers);
+        rows_read(rest, job, row);
     }
     sqlite3_finalize(row);
     if (job && rest->reply->status) {
@@ -226,26 +228,6 @@ static json_t *reference_of(struct mr_bq_rest *rest, const struct mr_bq_jobs *jo
                      rest->store->options.location);
 }
 
-/* Rows [first, first + most) of a finished job. */
-static json_t *page(struct mr_bq_rest *rest, const struct mr_bq_jobs *job, const char *kind,
-                    int64_t first, int64_t most)
-{
-    int64_t total = (int64_t)json_array_size(job->rows);
-    json_t *rows = json_array();
-
-    first = MR_MIN(MR_MAX(first, 0), total);
-    int64_t last = MR_MIN(first + MR_MIN(MR_MAX(most, 0), PAGE_ROWS), total);
-    for (int64_t i = first; i < last; i++)
-        json_array_append(rows, json_array_get(job->rows, (size_t)i));
-    json_t *out = json_pack("{sssbsosOsosbss}", "kind", kind, "jobComplete", 1, "jobReference",
-                            reference_of(rest, job), "schema", job->schema, "rows", rows,
-                            "cacheHit", 0, "totalBytesProcessed", "0");
-    mr_bq_rest_set_number(out, "totalRows", total);
-    if (last < total && last > first)
-        mr_bq_rest_set_number(out, "pageToken", last);
-    return out;
-}
-
 static bool integers_of(struct mr_bq_rest *rest)
 {
     const json_t *options = json_object_get(rest->body, "formatOptions");
@@ -255,12 +237,33 @@ static bool integers_of(struct mr_bq_rest *rest)
            (parameter && strcmp(parameter, "true") == 0);
 }
 
+/* Rows [first, first + most) of a finished job. */
+static json_t *page(struct mr_bq_rest *rest, const struct mr_bq_jobs *job, const char *kind,
+                    int64_t first, int64_t most)
+{
+    const json_t *all = job->rows[integers_of(rest)];
+    int64_t total = (int64_t)json_array_size(all);
+    json_t *rows = json_array();
+
+    first = MR_MIN(MR_MAX(first, 0), total);
+    int64_t last = MR_MIN(first + MR_MIN(MR_MAX(most, 0), PAGE_ROWS), total);
+    for (int64_t i = first; i < last; i++)
+        json_array_append(rows, json_array_get(all, (size_t)i));
+    json_t *out = json_pack("{sssbsosOsosbss}", "kind", kind, "jobComplete", 1, "jobReference",
+                            reference_of(rest, job), "schema", job->schema, "rows", rows,
+                            "cacheHit", 0, "totalBytesProcessed", "0");
+    mr_bq_rest_set_number(out, "totalRows", total);
+    if (last < total && last > first)
+        mr_bq_rest_set_number(out, "pageToken", last);
+    return out;
+}
+
 void mr_bq_rest_queries(struct mr_bq_rest *rest)
 {
     bool post = mr_span_equal(rest->request->method, mr_span_text("POST"));
 
     if (post && rest->part_count == 3) {
-        struct mr_bq_jobs *job = query_run(rest, rest->body, "", integers_of(rest));
+        struct mr_bq_jobs *job = query_run(rest, rest->body, "");
         if (job)
             mr_bq_rest_reply(rest, 200,
                              page(rest, job, "bigquery#queryResponse", 0,
@@ -318,7 +321,7 @@ void mr_bq_rest_jobs(struct mr_bq_rest *rest)
     } else {
         job = query_run(rest,
                         json_object_get(json_object_get(rest->body, "configuration"), "query"),
-                        mr_bq_rest_text(reference, "jobId"), false);
+                        mr_bq_rest_text(reference, "jobId"));
     }
     if (job)
         mr_bq_rest_reply(rest, 200, job_json(rest, job));
