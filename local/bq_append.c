@@ -321,7 +321,7 @@ static struct mr_bq_row *decode(struct append *a, uint32_t count)
 {
     struct mr_bq_connection *c = a->connection;
     struct mr_bq_heap *heap = &a->store->heap;
-    struct mr_bq_decoder decoder = {c->table, c->binding, a->now_us, !c->stream, missing_of(a)};
+    struct mr_bq_decoder decoder = {c->table, c->binding, a->now_us, missing_of(a)};
     struct mr_bq_spans errors = {0};
     uint32_t columns = c->table->column_count, index = 0;
     struct mr_span bytes;

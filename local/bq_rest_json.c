@@ -10,7 +10,7 @@ json_t *mr_bq_rest_parse(struct mr_span text)
                       NULL);
 }
 
-/* Not by jansson: it refuses numbers beyond its own range, which JSON columns may hold. */
+/* A number beyond the range of a double is no fault of the text. */
 bool mr_bq_rest_json_valid(struct mr_span text)
 {
     json_error_t error;

@@ -213,7 +213,6 @@ struct mr_bq_layout {
     uint32_t slot_count;
     const struct mr_bq_column *columns;
     uint32_t column_count;
-    struct mr_bq_column range[2];        /* columns of a RANGE */
     const struct mr_bq_slot **by_column; /* NULL: not in the descriptor */
 };
 
@@ -247,7 +246,6 @@ struct mr_bq_decoder {
     struct mr_bq_table *table;
     const struct mr_bq_binding *binding;
     int64_t now_us;
-    bool default_stream;
     uint8_t *missing; /* one enum mr_bigquery_missing a column */
 };
 /* NULL, or the row's error, on the heap. */
