@@ -2,8 +2,10 @@
 #ifndef MR_APP_CMD_H
 #define MR_APP_CMD_H
 
+int mr_cmd_run(int argc, char **argv);
 int mr_cmd_sim(int argc, char **argv);
 int mr_cmd_check(int argc, char **argv);
 int mr_cmd_init(int argc, char **argv);
+int mr_cmd_local(int argc, char **argv);
 
 #endif

@@ -46,6 +46,9 @@ struct mr_aggregate {
     uint32_t field; /* index into fields; unused by count */
 };
 
+/* "count", "sum", "min", "max", "avg": as in sum(amount), and amount_sum as a column. */
+const char *mr_aggregate_name(enum mr_aggregate_kind kind);
+
 enum mr_accumulation { MR_ACCUMULATING, MR_DISCARDING };
 
 /* When a window fires besides on time; at most one of the two is non-zero. */

@@ -143,10 +143,11 @@ static void check_memory(struct mr_config *config)
 
     if (need <= (int64_t)config->limits.memory_bytes)
         return;
-    mr_complain(all, MR_E_CONFIG_MEMORY, place(config, "limits.memory"),
+    bool given = mr_yaml_at(config->text->root, "limits.memory");
+    mr_complain(all, MR_E_CONFIG_MEMORY, place(config, given ? "limits.memory" : worst),
                 "limits.memory is %s, and %s are needed",
                 size_text(config, (int64_t)config->limits.memory_bytes), size_text(config, need));
-    if (mr_yaml_at(config->text->root, worst))
+    if (given && mr_yaml_at(config->text->root, worst))
         mr_complain_also(all, place(config, worst), "the largest part");
     mr_complain_rule(all,
                      "streams x max_payload (%s) + pullers x aggregators x %d batches (%s) + "

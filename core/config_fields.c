@@ -265,7 +265,7 @@ void mr_config_read_fields(struct mr_config *config)
         if (config->decode.field_count == MR_FIELDS_MAX) {
             mr_complain(all, MR_E_CONFIG_TOO_MANY, node->key_at, "%u fields", fields->count);
             mr_complain_rule(all, "at most %u", MR_FIELDS_MAX);
-            break;
+            return;
         }
         config->text->fields[config->decode.field_count] = node;
         read_field(config, &config->decode.fields[config->decode.field_count], node);

@@ -46,7 +46,5 @@ uint32_t mr_config_read_names(struct mr_config *config, const struct mr_yaml *li
 
 /* Where the value at a dotted path below `node` stands, or the nearest mapping around it. */
 struct mr_place mr_config_place(const struct mr_yaml *node, const char *path);
-/* "sum(amount)" as read back by the configuration; "amount_sum" as a column. */
-const char *mr_aggregate_name(enum mr_aggregate_kind kind);
 
 #endif

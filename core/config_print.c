@@ -14,7 +14,7 @@ struct printer {
 
 static const char *origin(struct printer *p, const struct mr_yaml *top, const char *path)
 {
-    const struct mr_yaml *node = top ? mr_yaml_at(top, path) : NULL;
+    const struct mr_yaml *node = top && path ? mr_yaml_at(top, path) : top;
 
     if (!node)
         return "default";
@@ -138,7 +138,7 @@ static void print_fields(struct printer *p)
     for (uint32_t i = 0; i < p->config->decode.field_count; i++) {
         const struct mr_field *field = &p->config->decode.fields[i];
         fprintf(p->out, "    %s: %s  # %s\n", mr_yaml_quote(p->texts, field->name),
-                field_value(p, field), origin(p, mr_yaml_get(fields, field->name), ""));
+                field_value(p, field), origin(p, mr_yaml_get(fields, field->name), NULL));
     }
 }
 

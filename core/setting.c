@@ -293,14 +293,15 @@ static void read_below(const struct mr_settings *settings, void *base, const str
 {
     for (const struct mr_yaml *node = map->first; node; node = node->next) {
         const char *path = mr_texts_print(all->strings, "%s%s", prefix, node->key);
-        const struct mr_setting *setting = mr_setting_find(settings, path);
+        const struct mr_setting *setting = strchr(node->key, '.') ? NULL
+                                                                  : mr_setting_find(settings, path);
         const char *below = mr_texts_print(all->strings, "%s.", path);
         if (setting && setting->kind <= MR_SETTING_CHOICE)
             mr_setting_read(setting, base, node, all);
         else if (!setting && !strchr(node->key, '.') && is_group(settings, path)) {
             if (mr_yaml_expect(node, MR_YAML_MAP, "{ key: value }", all))
                 read_below(settings, base, node, below, all);
-        } else if (!setting || strchr(node->key, '.'))
+        } else if (!setting)
             unknown_key(settings, prefix, node, all);
     }
     for (uint32_t i = 0; i < settings->count; i++) {

@@ -45,6 +45,7 @@ char *mr_texts_print(struct mr_texts *strings, const char *format, ...)
 
     va_start(args, format);
     va_copy(again, args);
+    MR_ASSERT(format);
     int bytes = vsnprintf(NULL, 0, format, args);
     va_end(args);
     MR_ASSERT(bytes >= 0);

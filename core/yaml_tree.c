@@ -9,7 +9,8 @@ struct reader {
     struct mr_place origin;
     yaml_parser_t parser;
     uint32_t depth;
-    bool broken; /* the text cannot be read further */
+    bool broken;     /* the text cannot be read further */
+    bool incomplete; /* an alias was refused: rules on what it stood for would mislead */
 };
 
 static struct mr_place place(const struct reader *r, yaml_mark_t start, yaml_mark_t end)
@@ -36,9 +37,11 @@ static void syntax_error(struct reader *r)
         return;
     }
     mr_complain(r->complaints, MR_E_CONFIG_SYNTAX, at, "this is not YAML: %s", problem);
-    if (r->parser.context)
-        mr_complain_rule(r->complaints, "%s, begun at line %zu", r->parser.context,
-                         r->parser.context_mark.line + 1);
+    if (r->parser.context) {
+        yaml_mark_t begun = r->parser.context_mark;
+        mr_complain_also(r->complaints, place(r, begun, begun), "begun here");
+        mr_complain_rule(r->complaints, "%s, begun at line %zu", r->parser.context, begun.line + 1);
+    }
 }
 
 static bool next(struct reader *r, yaml_event_t *event)
@@ -168,6 +171,7 @@ static struct mr_yaml *read_node(struct reader *r, const yaml_event_t *event)
 {
     if (event->type == YAML_ALIAS_EVENT) {
         refuse(r, event, "an alias (`*name`)");
+        r->incomplete = true;
         return NULL;
     }
     struct mr_yaml *node = node_of(r, event);
@@ -265,7 +269,7 @@ struct mr_yaml *mr_yaml_parse(struct mr_complaints *complaints, struct mr_span t
     yaml_parser_set_input_string(&r.parser, text.data, text.bytes);
     struct mr_yaml *root = read_documents(&r);
     yaml_parser_delete(&r.parser);
-    return r.broken ? NULL : root;
+    return r.broken || r.incomplete ? NULL : root;
 }
 
 struct mr_yaml *mr_yaml_get(const struct mr_yaml *node, const char *key)

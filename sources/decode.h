@@ -10,8 +10,9 @@
  * (sources/layout.h), the result is that of the complete parser (sources/walk.h).
  *
  * Values  string: text · int: number · bool: number 0 or 1 · decimal: number in units of
- *         10^-scale, half away from zero · event time: number = event_us.
- * Source  docs/guarantees.md names the rules; RFC 8259 for JSON, RFC 3629 for UTF-8. */
+ *         10^-scale, half away from zero · event time: number = event_us. The event time is
+ *         required even if its field says optional.
+ * Source  RFC 8259 for JSON, RFC 3629 for UTF-8. */
 #ifndef MR_SOURCES_DECODE_H
 #define MR_SOURCES_DECODE_H
 

@@ -168,13 +168,16 @@ static bool calendar(const uint8_t *at, const uint8_t *end, int64_t *us)
         if (at < end && *at == '.')
             at = fraction(at, end, &part_us);
     }
-    if (at == NULL || second > 60 || (second == 60 && minute != 59) || !offset(at, end, &zone_s))
+    if (at == NULL || second > 60 || !offset(at, end, &zone_s))
         return false;
-    if (second == 60) {
-        second = 59;
+    int64_t time_s = days * S_PER_DAY + hour * 3600 + minute * 60 + second - zone_s;
+    if (second == 60) { /* leap seconds end a UTC day, wherever the clock that shows them hangs */
+        if (mr_floor_mod(time_s, S_PER_DAY) != 0)
+            return false;
+        time_s--;
         part_us = US_PER_S - 1;
     }
-    *us = (days * S_PER_DAY + hour * 3600 + minute * 60 + second - zone_s) * US_PER_S + part_us;
+    *us = time_s * US_PER_S + part_us;
     return *us >= MR_EVENT_US_MIN && *us <= MR_EVENT_US_MAX;
 }
 

@@ -65,7 +65,7 @@ bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struc
     const struct mr_piece *piece = layout->pieces, *last = piece + layout->scalar_count;
     const uint8_t *at = payload.data, *end = at + payload.bytes, *stop;
 
-    if (!layout->known)
+    if (!layout->known || payload.bytes == 0)
         return false;
     mr_walk_begin(walk, payload);
     for (; piece < last; piece++) {
@@ -88,5 +88,5 @@ bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struc
         at = walk->json.at;
     }
     at = piece_end(layout, last, at, end);
-    return at != NULL && at == end;
+    return at == end;
 }

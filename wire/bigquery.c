@@ -66,17 +66,20 @@ bool mr_bigquery_append_row(struct mr_bigquery_append *append, struct mr_span ro
     return true;
 }
 
+/* The mark is where the tag stands; mr_pb_close wants the place after it. */
 size_t mr_bigquery_row_open(struct mr_bigquery_append *append)
 {
-    return mr_pb_open(&append->pen, 1);
+    size_t mark = append->pen.bytes;
+
+    mr_pb_open(&append->pen, 1);
+    return mark;
 }
 
 bool mr_bigquery_row_close(struct mr_bigquery_append *append, size_t mark)
 {
-    mr_pb_close(&append->pen, mark);
+    mr_pb_close(&append->pen, mark + 1);
     if (append->pen.err != MR_OK) {
-        size_t before = mark - 1; /* the tag of one byte */
-        mr_pen_rewind(&append->pen, MR_MIN(before, append->pen.bytes));
+        mr_pen_rewind(&append->pen, mark);
         return false;
     }
     append->row_count++;
@@ -169,15 +172,9 @@ S0(mr_bigquery_missing_entry, SLOT(T, 1, TEXT, column), SLOT(T, 2, INT32, interp
 #define T mr_bigquery_append_result
 S1(mr_bigquery_append_result, SLOT(T, 1, WRAPPED, offset));
 #undef T
-/* google.rpc.Status stands in wire/rpc.h; its slots are repeated for the nesting. */
-static const struct mr_shape_slot status_slots[] = {SLOT(mr_rpc_status, 1, INT32, code),
-                                                    SLOT(mr_rpc_status, 2, TEXT, message),
-                                                    SLOT(mr_rpc_status, 3, LIST, details)};
-static const struct mr_shape status_shape = {status_slots, MR_COUNT(status_slots),
-                                             sizeof(struct mr_rpc_status), true};
 #define T mr_bigquery_append_response
 S0(mr_bigquery_append_response, NEST(T, 1, append_result, mr_bigquery_append_result),
-   NEST(T, 2, error, status), SLOT(T, 3, PART, updated_schema), SLOT(T, 4, LIST, row_errors),
+   NEST(T, 2, error, mr_rpc_status), SLOT(T, 3, PART, updated_schema), SLOT(T, 4, LIST, row_errors),
    SLOT(T, 5, TEXT, write_stream));
 #undef T
 #define T mr_bigquery_row_error

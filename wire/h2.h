@@ -18,12 +18,16 @@
 #include "core/base.h"
 #include "core/err.h"
 
-#define MR_H2_HEADER_LIST_BYTES (4u << 20)  /* both ways; exactly-once failures fill trailers */
-#define MR_H2_STREAMS_MAX       100         /* as server; also the front end's limit */
-#define MR_H2_STREAM_WINDOW     (1u << 20)  /* default, per stream */
-#define MR_H2_CONNECTION_WINDOW (64u << 20) /* default */
-#define MR_H2_FRAME_BYTES       (1u << 20)  /* largest frame we accept */
-#define MR_H2_HEAD_BYTES_MAX    16          /* of mr_h2_send, copied */
+#define MR_H2_HEADER_LIST_BYTES (4u << 20) /* both ways; exactly-once failures fill trailers */
+/* One header value, as coded on the wire: nghttp2 ends the connection beyond this, however long the
+ * list may be. So a request of acknowledgements to an exactly-once subscription, whose failures
+ * come back as one value with an entry per id, is to be kept to about 190 ids. */
+#define MR_H2_HEADER_VALUE_BYTES (64u << 10)
+#define MR_H2_STREAMS_MAX        100         /* as server; also the front end's limit */
+#define MR_H2_STREAM_WINDOW      (1u << 20)  /* default, per stream */
+#define MR_H2_CONNECTION_WINDOW  (64u << 20) /* default */
+#define MR_H2_FRAME_BYTES        (1u << 20)  /* largest frame we accept */
+#define MR_H2_HEAD_BYTES_MAX     16          /* of mr_h2_send, copied */
 
 /* RFC 9113 section 7, those that we send. */
 enum mr_h2_code {

@@ -192,18 +192,21 @@ void mr_pubsub_ack_begin(struct mr_pubsub_ids *ids, void *buffer, size_t limit,
 void mr_pubsub_modify_begin(struct mr_pubsub_ids *ids, void *buffer, size_t limit,
                             struct mr_span subscription, int32_t deadline_seconds);
 
-/* False: it does not fit and nothing was written. */
+/* False: it does not fit and nothing was written. Ids of 16 KiB and more never fit. */
 static inline bool mr_pubsub_ids_add(struct mr_pubsub_ids *ids, struct mr_span ack_id)
 {
-    size_t before = ids->pen.bytes;
+    size_t head = ack_id.bytes < 128 ? 2 : 3;
+    uint8_t *place;
 
-    mr_pen_u8(&ids->pen, ids->tag);
-    mr_pb_put_varint(&ids->pen, ack_id.bytes);
-    mr_pen_put(&ids->pen, ack_id);
-    if (MR_UNLIKELY(ids->pen.err != MR_OK)) {
-        mr_pen_rewind(&ids->pen, before);
+    if (ack_id.bytes >= 1u << 14 || mr_pen_room(&ids->pen) < head + ack_id.bytes ||
+        !mr_pen_claim(&ids->pen, head + ack_id.bytes, &place))
         return false;
-    }
+    place[0] = ids->tag;
+    place[1] = (uint8_t)(ack_id.bytes | (head == 3 ? 128 : 0));
+    if (head == 3)
+        place[2] = (uint8_t)(ack_id.bytes >> 7);
+    if (ack_id.bytes)
+        memcpy(place + head, ack_id.data, ack_id.bytes);
     ids->count++;
     return true;
 }

@@ -89,26 +89,47 @@ static inline bool expect(const uint8_t **at, const uint8_t *end, uint8_t tag, s
     return true;
 }
 
-static bool publish_time(struct mr_span bytes, int64_t *us)
+/* The varint behind `tag`, if that stands at *at. */
+static inline bool expect_number(const uint8_t **at, const uint8_t *end, uint8_t tag,
+                                 uint64_t *value)
 {
-    struct mr_pb_time time = {.present = false};
+    const uint8_t *p = *at;
 
-    if (bytes.data && mr_pb_time_parse(&time, bytes) != MR_OK)
+    if (p == end || *p != tag)
+        return true;
+    for (uint32_t shift = 0; shift < 63 && ++p < end; shift += 7) {
+        *value |= (uint64_t)(*p & 127) << shift;
+        if (*p < 128) {
+            *at = p + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Times of this and any near century; all others go the long way. */
+static inline bool publish_time(struct mr_span bytes, int64_t *us)
+{
+    const uint8_t *at = bytes.data, *end = bytes.data + bytes.bytes;
+    uint64_t seconds = 0, nanos = 0;
+
+    if (!expect_number(&at, end, 0x08, &seconds) || !expect_number(&at, end, 0x10, &nanos) ||
+        at != end || seconds >> 40 || nanos >> 30)
         return false;
-    *us = mr_pb_time_us(&time);
+    *us = (int64_t)(seconds * 1000000 + nanos / 1000);
     return true;
 }
 
 /* The order of fields that servers write. False: not so, or malformed; nothing is decided. */
-static bool parse_known_order(struct mr_pubsub_received *received, struct mr_span bytes)
+static inline bool parse_known_order(struct mr_pubsub_received *received, struct mr_span bytes)
 {
     const uint8_t *at = bytes.data, *end = at + bytes.bytes;
     struct mr_pubsub_message *message = &received->message;
-    struct mr_span inner = {NULL, 0}, entry, time = {NULL, 0};
+    struct mr_span inner = {NULL, 0}, entry, time = {at, 0};
 
     *received = (struct mr_pubsub_received){.delivery_attempt = 0};
-    if (bytes.bytes == 0 || !expect(&at, end, 0x0A, &received->ack_id) ||
-        !expect(&at, end, 0x12, &inner) || !inner.data)
+    if (!expect(&at, end, 0x0A, &received->ack_id) || !expect(&at, end, 0x12, &inner) ||
+        !inner.data)
         return false;
     if (end - at == 2 && at[0] == 0x18 && at[1] < 128) {
         received->delivery_attempt = at[1];
@@ -130,7 +151,7 @@ static bool parse_known_order(struct mr_pubsub_received *received, struct mr_spa
 
 int mr_pubsub_received_parse(struct mr_pubsub_received *received, struct mr_span bytes)
 {
-    if (MR_LIKELY(parse_known_order(received, bytes)))
+    if (MR_LIKELY(bytes.bytes && parse_known_order(received, bytes)))
         return MR_OK;
     return parse_any_order(received, bytes);
 }
@@ -307,9 +328,9 @@ static bool lies_whole(const struct mr_pubsub_walk *walk, struct mr_span input,
 int mr_pubsub_walk_next(struct mr_pubsub_walk *walk, struct mr_span *input,
                         struct mr_pubsub_event *event)
 {
-    struct mr_span whole;
+    struct mr_span whole = {NULL, 0};
     struct head head;
-    size_t used;
+    size_t used = 0;
 
     if (walk->emitted)
         give_back(walk);

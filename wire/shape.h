@@ -98,14 +98,15 @@ void mr_shape_nest(const struct mr_shape *shape, struct mr_pen *pen, uint32_t nu
                    const void *message);
 
 #define MR_SHAPE_MESSAGE(name)                                                                     \
+    extern const struct mr_shape name##_shape;                                                     \
     int name##_parse(struct name *message, struct mr_span bytes);                                  \
     void name##_put(struct mr_pen *pen, const struct name *message);                               \
     void name##_nest(struct mr_pen *pen, uint32_t number, const struct name *message)
 
 #define MR_SHAPE_DEFINE(name, has_presence, ...)                                                   \
     static const struct mr_shape_slot name##_slots[] = {__VA_ARGS__};                              \
-    static const struct mr_shape name##_shape = {name##_slots, MR_COUNT(name##_slots),             \
-                                                 sizeof(struct name), has_presence};               \
+    const struct mr_shape name##_shape = {name##_slots, MR_COUNT(name##_slots),                    \
+                                          sizeof(struct name), has_presence};                      \
     int name##_parse(struct name *message, struct mr_span bytes)                                   \
     {                                                                                              \
         return mr_shape_parse(&name##_shape, message, bytes);                                      \

@@ -2,6 +2,7 @@
 #include "tests/core/io_fixture.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 
 #include "core/socket.h"
@@ -18,13 +19,14 @@ struct peer {
     uint64_t sent, to_send, received, next_in, next_out;
     uint32_t opened, ended, closed, misplaced;
     int error;
-    bool echoes;
+    bool echoes, pauses;
 };
 
 static struct peer clients[PEERS_MAX], servers[PEERS_MAX];
 static uint32_t server_count;
 static struct mr_listener listener;
 static uint32_t listener_closed;
+static bool non_blocking; /* what is accepted is put into that mode */
 
 /* The byte at a position of every test stream: no period that a buffer size could divide. */
 static uint8_t pattern(uint64_t at)
@@ -77,6 +79,8 @@ static void on_bytes(struct mr_socket *s, struct mr_span bytes)
     for (size_t i = 0; i < bytes.bytes; i++)
         p->misplaced += bytes.data[i] != pattern(p->received + i);
     p->received += bytes.bytes;
+    if (p->pauses)
+        mr_socket_pause(s);
     if (!p->echoes)
         return;
     /* Paused while something is kept, so the bytes always fit. */
@@ -119,6 +123,8 @@ static void on_accepted(struct mr_listener *l, int fd)
     (void)l;
     assert_true(server_count <= PEERS_MAX);
     p->echoes = true;
+    if (non_blocking)
+        assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     mr_socket_init(&p->socket, io, &calls, p->buffer, sizeof p->buffer);
     assert_int_equal(mr_socket_adopt(&p->socket, fd, NULL), 0);
 }
@@ -333,6 +339,44 @@ static void a_slow_reader_holds_the_writer(void **state)
     close_all(1);
 }
 
+static void a_pause_inside_the_callback_counts(void **state)
+{
+    struct peer *p;
+
+    (void)state;
+    listen_on_loopback();
+    p = connect_client(0, 1000000);
+    TURN_UNTIL(server_count == 1);
+    servers[0].echoes = false;
+    servers[0].pauses = true;
+    for (uint64_t seen = 0; servers[0].received < p->to_send;) {
+        TURN_UNTIL(servers[0].received > seen);
+        seen = servers[0].received;
+        mr_io_turn(io, 0);
+        mr_io_turn(io, 0);
+        assert_int_equal(servers[0].received, seen);
+        mr_socket_resume(&servers[0].socket);
+    }
+    assert_int_equal(servers[0].misplaced, 0);
+    close_all(1);
+}
+
+/* Such descriptors come from elsewhere; io_uring answers EAGAIN for them instead of waiting. */
+static void non_blocking_sockets_serve_as_well(void **state)
+{
+    struct peer *p;
+
+    (void)state;
+    listen_on_loopback();
+    non_blocking = true;
+    p = connect_client(0, 5000000);
+    TURN_UNTIL(p->received == p->to_send);
+    non_blocking = false;
+    assert_int_equal(p->misplaced, 0);
+    assert_int_equal(servers[0].received, p->to_send);
+    close_all(1);
+}
+
 /* Paused readers may hold every receive buffer; the others still receive. */
 static void paused_readers_starve_no_one(void **state)
 {
@@ -433,6 +477,8 @@ int main(void)
         IO_TEST(half_closed_streams_still_answer),
         IO_TEST(resets_are_told_once),
         IO_TEST(a_slow_reader_holds_the_writer),
+        IO_TEST(a_pause_inside_the_callback_counts),
+        IO_TEST(non_blocking_sockets_serve_as_well),
         IO_TEST(paused_readers_starve_no_one),
         IO_TEST(closing_in_full_flow_ends_once),
         IO_TEST(two_hundred_connections_at_once),

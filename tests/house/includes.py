@@ -24,7 +24,7 @@ DOORS = r"sources/\w*puller\w*\.c|windows/aggregator\.c|sinks/writer\.c|keeper/k
 # header: its home; tests/ and bench/ may be peers of any library
 HOMES = {
     r"liburing(/.*)?\.h|linux/io_uring\.h": r"core/io_uring\.c",
-    r"yaml\.h": r"core/(yaml|config\w*)\.c",
+    r"yaml\.h": r"core/(yaml_tree|config\w*)\.c",
     r"ck_\w+\.h": r"ring/.*",
     r"openssl/.*": r"wire/tls\w*\.c|keeper/credentials\w*\.c",
     r"nghttp2/.*": r"wire/h2\.c",
@@ -42,7 +42,7 @@ SYSTEM = (r"(assert|complex|ctype|dirent|dlfcn|endian|errno|fcntl|fenv|float|fnm
           r"|grp|ifaddrs|inttypes|langinfo|libgen|limits|locale|malloc|math|netdb|poll|pthread|pwd"
           r"|regex|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef"
           r"|stdint|stdio|stdlib|stdnoreturn|string|strings|syslog|termios|threads|time|ucontext"
-          r"|unistd|wchar|cpuid|immintrin|x86intrin|nmmintrin|wmmintrin|emmintrin)\.h"
+          r"|unistd|wchar|cpuid|immintrin|x86intrin|nmmintrin|wmmintrin|emmintrin|tmmintrin|smmintrin)\.h"
           r"|(sys|linux|netinet|arpa|net|asm|sanitizer|valgrind)/.*|[a-z_]+")  # last: C++
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<]?)([^">\s]+)')

@@ -318,7 +318,7 @@ class Decoder:
 
     def __init__(self, decode):
         self.fields = [Field(name, spec) for name, spec in decode['fields'].items()]
-        self.max_payload = int(decode.get('max_payload', MAX_PAYLOAD_DEFAULT))
+        self.max_payload = int(str(decode.get('max_payload', MAX_PAYLOAD_DEFAULT)).rstrip('B'))
         (self.event_time,) = [field for field in self.fields if field.type == 'event_time']
 
     def decode(self, payload):

@@ -51,7 +51,7 @@ def make_config(rng):
     if 'order_id' in specs and chance(rng, 0.6):
         decode['dedup'] = {'field': 'order_id'}
     if chance(rng, 0.25):
-        decode['max_payload'] = rng.randint(150, 700)
+        decode['max_payload'] = f'{rng.randint(150, 700)}B'
     base_us = rng.choice(BASES_US)
     windows = [make_window(rng, f'w{number}', specs, base_us)
                for number in range(rng.choice([1, 1, 2, 3]))]
@@ -106,7 +106,7 @@ def make_window(rng, name, specs, base_us):
         window['offset'] = duration(rng, rng.randint(-3 * hop_us, 3 * hop_us))
     if chance(rng, 0.7):
         lateness_us = rng.choice([0, rng.randint(0, 3 * size_us), hop_us, 200 * size_us])
-        window['allowed_lateness'] = duration(rng, lateness_us)
+        window['allowed_lateness'] = duration(rng, min(lateness_us, 366 * 86_400_000_000))
     if chance(rng, 0.5):
         window['accumulation'] = 'accumulating'
     measures = [f'{kind}({field})' for field in ('amount', 'qty') if field in specs

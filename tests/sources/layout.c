@@ -143,6 +143,16 @@ static bool matches(const char *first, const char *second)
     return mr_layout_match(&layout, &walk, mr_span_text(second));
 }
 
+/* No bytes at all, at no address, are no match for anything. */
+static void nothing_matches_nothing(void **state)
+{
+    static struct mr_layout layout = {.known = true};
+    static struct mr_walk walk;
+
+    (void)state;
+    assert_false(mr_layout_match(&layout, &walk, mr_span_of(NULL, 0)));
+}
+
 static void what_matches(void **state)
 {
     (void)state;
@@ -167,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_as_complete),
         cmocka_unit_test(what_matches),
+        cmocka_unit_test(nothing_matches_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

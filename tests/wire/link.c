@@ -421,6 +421,31 @@ static void trailers_may_be_megabytes(void **state)
     part();
 }
 
+static void one_long_trailer(struct side *side, struct mr_h2_stream *stream)
+{
+    static char value[2 * MR_H2_HEADER_VALUE_BYTES];
+    struct mr_h2_header trailer = {mr_span_text("x-part-bin"), mr_span_of(value, sizeof value)};
+
+    memset(value, '~', sizeof value);
+    respond(side, stream);
+    assert_int_equal(mr_h2_trailers(mr_link_h2(side->link), stream, &trailer, 1), MR_OK);
+}
+
+/* A limit that is not ours, held here so that a library without it is noticed. */
+static void one_value_beyond_its_limit_ends_the_connection(void **state)
+{
+    (void)state;
+    join(NULL, NULL, 0);
+    server.on_end = one_long_trailer;
+    struct mr_h2_stream *stream = call("/a.B/C");
+    mr_h2_end(mr_link_h2(client.link), stream);
+    loop_run(&client, &server, PIECE);
+    assert_int_equal(client.err, MR_E_HTTP2);
+    assert_int_equal(server.goaways, 1);
+    assert_int_equal(server.goaway_code, 9); /* COMPRESSION_ERROR */
+    part();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +461,7 @@ int main(void)
         cmocka_unit_test(a_stalled_window_resumes),
         cmocka_unit_test(many_streams_share_a_link),
         cmocka_unit_test(trailers_may_be_megabytes),
+        cmocka_unit_test(one_value_beyond_its_limit_ends_the_connection),
     };
     return cmocka_run_group_tests(tests, make_contexts, drop_contexts);
 }
