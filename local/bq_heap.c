@@ -39,11 +39,10 @@ void *mr_bq_heap_take(struct mr_bq_heap *heap, size_t bytes)
 char *mr_bq_heap_print(struct mr_bq_heap *heap, const char *format, ...)
 {
     va_list list, again;
-    char none[1];
 
     va_start(list, format);
     va_copy(again, list);
-    int bytes = vsnprintf(none, sizeof none, format, list);
+    int bytes = vsnprintf(NULL, 0, format, list);
     MR_ASSERT(bytes >= 0);
     char *text = mr_bq_heap_take(heap, (size_t)bytes + 1);
     vsnprintf(text, (size_t)bytes + 1, format, again);
