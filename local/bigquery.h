@@ -41,7 +41,7 @@ struct mr_bq_faults {
     double status;       /* the stream ends with status_code; nothing is written */
     double reply_lost;   /* written, and the stream ends UNAVAILABLE without an answer */
     int32_t error_code;  /* enum mr_grpc_code; 0: INTERNAL */
-    int32_t status_code; /* ; 0: UNAVAILABLE */
+    int32_t status_code; /* the same; 0: UNAVAILABLE */
 };
 
 /* Zeroes are sensible: in memory, real limits, no faults. */
@@ -62,7 +62,8 @@ struct mr_bq_options {
 struct mr_bq;
 struct mr_bq_connection;
 
-/* Errors  MR_E_LOCAL_DATABASE: mr_bq_problem of a NULL store tells why. */
+/* *store is made in any case, for mr_bq_problem and mr_bq_destroy.
+ * Errors  MR_E_LOCAL_DATABASE: the store is good for nothing else. */
 int mr_bq_create(struct mr_bq **store, const struct mr_bq_options *options);
 /* Commits, and destroys the connections that are left. NULL is accepted. */
 void mr_bq_destroy(struct mr_bq *store);

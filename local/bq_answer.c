@@ -8,9 +8,8 @@ struct mr_rpc_status mr_bq_status(struct mr_bq *store, int32_t code, int32_t sto
         .present = true, .code = code, .message = mr_span_text(mr_bq_heap_print(heap, "%s", text))};
 
     if (storage) {
-        struct mr_bigquery_storage_error error = {.code = storage,
-                                                  .entity = mr_span_text(entity),
-                                                  .error_message = status.message};
+        struct mr_bigquery_storage_error error = {
+            .code = storage, .entity = mr_span_text(entity), .error_message = status.message};
         size_t room = strlen(entity) + status.message.bytes + 200;
         struct mr_pen value = mr_pen_of(mr_bq_heap_take(heap, room), room);
         mr_bigquery_storage_error_put(&value, &error);
@@ -30,7 +29,6 @@ void mr_bq_answer_end(struct mr_bq *store, struct mr_bq_answer *answer, int32_t 
     struct mr_bq_answer encoded;
 
     MR_BQ_ANSWER(store, &encoded, mr_rpc_status, &status);
-    *answer = (struct mr_bq_answer){.code = code,
-                                    .text = (const char *)status.message.data,
-                                    .status = encoded.message};
+    *answer = (struct mr_bq_answer){
+        .code = code, .text = (const char *)status.message.data, .status = encoded.message};
 }

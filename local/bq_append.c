@@ -19,10 +19,8 @@ struct mr_bq_connection *mr_bq_connection_create(struct mr_bq *store, void *user
     struct mr_bq_connection *connection = calloc(1, sizeof *connection);
     MR_ASSERT(connection);
 
-    *connection = (struct mr_bq_connection){.next = store->connections,
-                                            .store = store,
-                                            .user = user,
-                                            .heard_us = now_us};
+    *connection = (struct mr_bq_connection){
+        .next = store->connections, .store = store, .user = user, .heard_us = now_us};
     store->connections = connection;
     return connection;
 }
@@ -167,8 +165,8 @@ static void find_place(struct append *a)
                 (name.bytes == 0 || mr_span_equal(name, mr_span_text(c->stream_name)));
     if (same && c->table)
         return;
-    enum mr_bq_where where =
-        mr_bq_stream_find(a->store, same ? mr_span_text(c->stream_name) : name, a->now_us, &place);
+    enum mr_bq_where where = mr_bq_stream_find(a->store, same ? mr_span_text(c->stream_name) : name,
+                                               a->now_us, &place);
     if (where == MR_BQ_FOUND && same) /* the table was deleted under an open connection */
         where = MR_BQ_NO_TABLE;
     if (where == MR_BQ_FOUND && place.table->view)
@@ -195,8 +193,8 @@ static void bind(struct append *a)
     if (c->binding && mr_span_equal(descriptor.bytes, mr_span_of(c->binding->descriptor,
                                                                  c->binding->descriptor_bytes)))
         return;
-    struct mr_bq_binding *binding =
-        mr_bq_binding_create(c->table, descriptor.bytes, a->now_us, &storage, &text);
+    struct mr_bq_binding *binding = mr_bq_binding_create(c->table, descriptor.bytes, a->now_us,
+                                                         &storage, &text);
     if (!binding) {
         refuse(a, MR_GRPC_INVALID_ARGUMENT, storage, text);
         return;
@@ -269,10 +267,9 @@ static void check_offset(struct append *a)
     bool within = offset.value < c->stream->end;
     refuse(a, within ? MR_GRPC_ALREADY_EXISTS : MR_GRPC_OUT_OF_RANGE,
            within ? MR_BIGQUERY_OFFSET_ALREADY_EXISTS : MR_BIGQUERY_OFFSET_OUT_OF_RANGE,
-           mr_bq_heap_print(&a->store->heap,
-                            "The offset is %s stream, expected offset %lld, received %lld",
-                            within ? "within" : "beyond", (long long)c->stream->end,
-                            (long long)offset.value));
+           mr_bq_heap_print(
+               &a->store->heap, "The offset is %s stream, expected offset %lld, received %lld",
+               within ? "within" : "beyond", (long long)c->stream->end, (long long)offset.value));
 }
 
 /* ---- rows ---- */
@@ -324,7 +321,7 @@ static struct mr_bq_row *decode(struct append *a, uint32_t count)
 {
     struct mr_bq_connection *c = a->connection;
     struct mr_bq_heap *heap = &a->store->heap;
-    struct mr_bq_decoder decoder = {c->table, c->binding, a->now_us, !c->stream, missing_of(a)};
+    struct mr_bq_decoder decoder = {c->table, c->binding, a->now_us, missing_of(a)};
     struct mr_bq_spans errors = {0};
     uint32_t columns = c->table->column_count, index = 0;
     struct mr_span bytes;
@@ -332,8 +329,7 @@ static struct mr_bq_row *decode(struct append *a, uint32_t count)
     if (a->ended)
         return NULL;
     struct mr_bq_row *rows = mr_bq_heap_take(heap, count * sizeof *rows);
-    struct mr_bq_cell *cells =
-        mr_bq_heap_take(heap, (size_t)count * columns * sizeof *cells);
+    struct mr_bq_cell *cells = mr_bq_heap_take(heap, (size_t)count * columns * sizeof *cells);
     memset(rows, 0, count * sizeof *rows);
     memset(cells, 0, (size_t)count * columns * sizeof *cells);
     struct mr_pb_each each = mr_pb_list_each(&a->request.proto_rows.rows.serialized_rows);

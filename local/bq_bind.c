@@ -97,9 +97,8 @@ static void bind_range(struct binder *b, const struct mr_bigquery_field *field,
     struct mr_bq_column *ends = mr_texts_take(&b->binding->texts, 2 * sizeof *ends);
 
     for (int i = 0; i < 2; i++)
-        ends[i] = (struct mr_bq_column){.name = i ? "end" : "start",
-                                        .type = column->range_type,
-                                        .mode = MR_BIGQUERY_NULLABLE};
+        ends[i] = (struct mr_bq_column){
+            .name = i ? "end" : "start", .type = column->range_type, .mode = MR_BIGQUERY_NULLABLE};
     slot->wrap = MR_BQ_RANGE;
     slot->layout = bind_message(b, field->message, ends, 2, false, path);
 }
@@ -114,8 +113,8 @@ static bool bind_type(struct binder *b, const struct mr_bigquery_field *field,
     if (field->type != MR_PROTO_MESSAGE)
         return taken(column->type, false) >> field->type & 1;
     if (column->type == MR_BIGQUERY_STRUCT) {
-        slot->layout = bind_message(b, field->message, column->columns, column->column_count,
-                                    false, path);
+        slot->layout = bind_message(b, field->message, column->columns, column->column_count, false,
+                                    path);
         return true;
     }
     if (column->type == MR_BIGQUERY_RANGE) {
@@ -166,8 +165,7 @@ static void bind_field(struct binder *b, const struct mr_bigquery_field *field,
 {
     struct mr_span name = mr_bigquery_field_column(field);
     struct mr_bq_heap *heap = &b->store->heap;
-    const char *path =
-        mr_bq_heap_print(heap, "%s.%s", parent, mr_bq_heap_copy(heap, name));
+    const char *path = mr_bq_heap_print(heap, "%s.%s", parent, mr_bq_heap_copy(heap, name));
 
     *slot = (struct mr_bq_slot){.number = field->number,
                                 .repeated = field->label == MR_PROTO_REPEATED};
@@ -176,8 +174,10 @@ static void bind_field(struct binder *b, const struct mr_bigquery_field *field,
     slot->column = column_find(layout->columns, known, name);
     if (slot->column == known) {
         refuse(b, MR_BIGQUERY_SCHEMA_MISMATCH_EXTRA_FIELDS,
-               mr_bq_heap_print(heap, "Input schema has more fields than BigQuery schema, extra "
-                                      "fields: '%s'", path));
+               mr_bq_heap_print(heap,
+                                "Input schema has more fields than BigQuery schema, extra "
+                                "fields: '%s'",
+                                path));
         return;
     }
     const struct mr_bq_column *column = &layout->columns[slot->column];
@@ -185,11 +185,17 @@ static void bind_field(struct binder *b, const struct mr_bigquery_field *field,
         refuse(b, 0, mr_bq_heap_print(heap, "Two proto fields name the column %s.", path));
     layout->by_column[slot->column] = slot;
     if (slot->repeated != (column->mode == MR_BIGQUERY_REPEATED))
-        refuse(b, 0, mr_bq_heap_print(heap, "The proto field's label does not match the mode of "
-                                            "the BigQuery field at %s.", path));
+        refuse(b, 0,
+               mr_bq_heap_print(heap,
+                                "The proto field's label does not match the mode of "
+                                "the BigQuery field at %s.",
+                                path));
     else if (!bind_type(b, field, column, slot, path))
-        refuse(b, 0, mr_bq_heap_print(heap, "The proto field type does not match the BigQuery "
-                                            "field type at %s.", path));
+        refuse(b, 0,
+               mr_bq_heap_print(heap,
+                                "The proto field type does not match the BigQuery "
+                                "field type at %s.",
+                                path));
 }
 
 static int slot_compare(const void *a, const void *b)
@@ -262,8 +268,7 @@ struct mr_bq_binding *mr_bq_binding_create(struct mr_bq_table *table, struct mr_
     else if (mr_bigquery_descriptor_recursive(&b.descriptor))
         refuse(&b, 0, "The writer schema is recursive or nested too deeply.");
     else
-        binding->root =
-            bind_message(&b, 0, table->columns, table->column_count, true, "root");
+        binding->root = bind_message(&b, 0, table->columns, table->column_count, true, "root");
     if (!b.text)
         return binding;
     *storage = b.storage;

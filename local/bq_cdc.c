@@ -73,12 +73,11 @@ static int statements_make(struct mr_bq_table *table)
     if (table->row_delete)
         return MR_OK;
     for (uint32_t i = 0; i < table->key_count; i++)
-        where =
-            mr_bq_heap_print(&store->heap, "%s%s%s is ?", where, i ? " and " : "",
-                             mr_bq_quote(store, table->columns[table->keys[i]].name, ""));
+        where = mr_bq_heap_print(&store->heap, "%s%s%s is ?", where, i ? " and " : "",
+                                 mr_bq_quote(store, table->columns[table->keys[i]].name, ""));
     const char *keys = mr_bq_quote(store, table->sql_name, "$keys");
-    table->key_find =
-        mr_bq_prepare(store, "select sequence, request from %s where \"key\"=?", keys);
+    table->key_find = mr_bq_prepare(store, "select sequence, request from %s where \"key\"=?",
+                                    keys);
     table->key_put = mr_bq_prepare(store, "insert or replace into %s values(?,?,?,?)", keys);
     table->row_delete = mr_bq_prepare(store, "delete from %s where %s",
                                       mr_bq_quote(store, table->sql_name, ""), where);

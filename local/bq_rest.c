@@ -58,8 +58,7 @@ static void route(struct mr_bq_rest *rest)
 void mr_bq_rest(struct mr_bq *store, const struct mr_bq_request *request, int64_t now_us,
                 struct mr_bq_reply *reply)
 {
-    struct mr_bq_rest rest = {
-        .store = store, .now_us = now_us, .request = request, .reply = reply};
+    struct mr_bq_rest rest = {.store = store, .now_us = now_us, .request = request, .reply = reply};
 
     mr_bq_heap_clear(&store->heap);
     *reply = (struct mr_bq_reply){0};

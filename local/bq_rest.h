@@ -62,8 +62,8 @@ void mr_bq_rest_data(struct mr_bq_rest *rest);
 const char *mr_bq_rest_cell(struct mr_bq *store, const struct mr_bq_column *column,
                             const json_t *value, struct mr_bq_cell *cell);
 /* The value of a result column in f/v form. `integers`: timestamps as microseconds. */
-json_t *mr_bq_rest_value(struct mr_bq *store, const struct mr_bq_column *column,
-                         sqlite3_stmt *row, int index, bool integers);
+json_t *mr_bq_rest_value(struct mr_bq *store, const struct mr_bq_column *column, sqlite3_stmt *row,
+                         int index, bool integers);
 /* One row, {"f": [{"v": ...}, ...]}. */
 json_t *mr_bq_rest_row(struct mr_bq *store, const struct mr_bq_column *columns, uint32_t count,
                        sqlite3_stmt *row, bool integers);

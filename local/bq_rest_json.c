@@ -6,11 +6,11 @@
 
 json_t *mr_bq_rest_parse(struct mr_span text)
 {
-    return json_loadb((const char *)text.data, text.bytes,
-                      JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+    return json_loadb((const char *)text.data, text.bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
+                      NULL);
 }
 
-/* Not by jansson: it refuses numbers beyond its own range, which JSON columns may hold. */
+/* A number beyond the range of a double is no fault of the text. */
 bool mr_bq_rest_json_valid(struct mr_span text)
 {
     json_error_t error;
@@ -68,8 +68,8 @@ void mr_bq_rest_error(struct mr_bq_rest *rest, int status, const char *reason, c
     const char *message = mr_utf8_valid(mr_span_text(text)) ? text : "The request is malformed.";
     mr_bq_rest_reply(rest, status,
                      json_pack("{s{sissss s[{ssssss}]}}", "error", "code", status, "message",
-                               message, "status", status_name(status), "errors", "domain",
-                               "global", "reason", reason, "message", message));
+                               message, "status", status_name(status), "errors", "domain", "global",
+                               "reason", reason, "message", message));
 }
 
 void mr_bq_rest_broken(struct mr_bq_rest *rest, int status, const char *reason)
@@ -139,7 +139,7 @@ const char *mr_bq_rest_parameter(struct mr_bq_rest *rest, const char *name)
 
     while (query.bytes) {
         const uint8_t *and = memchr(query.data, '&', query.bytes);
-        size_t end = and ? (size_t)(and - query.data) : query.bytes;
+        size_t end = and? (size_t)(and-query.data) : query.bytes;
         if (end > bytes && memcmp(query.data, name, bytes) == 0 && query.data[bytes] == '=')
             return mr_bq_rest_decode(&rest->store->heap,
                                      mr_span_of(query.data + bytes + 1, end - bytes - 1));

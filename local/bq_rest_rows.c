@@ -100,11 +100,11 @@ static const char *cell_of_number(struct mr_bq *store, const struct mr_bq_column
         double us = json_number_value(value) * 1e6;
         if (us < -1e17 || us > 1e18)
             return "the time lies outside the years 1 to 9999";
-        return mr_bq_cell_of_int(&store->heap, column, (int64_t)(us + (us < 0 ? -0.5 : 0.5)),
-                                 cell);
+        return mr_bq_cell_of_int(&store->heap, column, (int64_t)(us + (us < 0 ? -0.5 : 0.5)), cell);
     }
     int bytes = json_is_integer(value)
-                    ? snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(value))
+                    ? snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT,
+                               json_integer_value(value))
                     : snprintf(text, sizeof text, "%.17g", json_real_value(value));
     if (json_is_real(value) && column->type == MR_BIGQUERY_NUMERIC)
         bytes = snprintf(text, sizeof text, "%.15g", json_real_value(value));
@@ -165,10 +165,9 @@ struct insert {
 static void insert_error(struct insert *in, size_t index, const char *reason, const char *location,
                          const char *message)
 {
-    json_array_append_new(in->errors,
-                          json_pack("{si s[{ssssssss}]}", "index", (int)index, "errors", "reason",
-                                    reason, "location", location, "debugInfo", "", "message",
-                                    message));
+    json_array_append_new(in->errors, json_pack("{si s[{ssssssss}]}", "index", (int)index, "errors",
+                                                "reason", reason, "location", location, "debugInfo",
+                                                "", "message", message));
 }
 
 static void insert_row(struct insert *in, size_t index, const json_t *json, bool unknown,
@@ -243,8 +242,7 @@ void mr_bq_rest_insert_all(struct mr_bq_rest *rest)
         json_decref(mine);
         in.count = 0;
     }
-    if (in.count &&
-        mr_bq_rows_write(in.table, NULL, in.rows, in.count, rest->now_us) != MR_OK) {
+    if (in.count && mr_bq_rows_write(in.table, NULL, in.rows, in.count, rest->now_us) != MR_OK) {
         json_decref(in.errors);
         mr_bq_rest_broken(rest, 500, "backendError");
         return;
@@ -269,8 +267,8 @@ static json_t *text_value(const struct mr_bq_column *column, const char *text, b
     if (integers)
         snprintf(out, sizeof out, "%" PRId64, us);
     else
-        snprintf(out, sizeof out, "%s%" PRId64 ".%06" PRId64, us < 0 ? "-" : "",
-                 INT64_C(0) + llabs(us / 1000000), INT64_C(0) + llabs(us % 1000000));
+        snprintf(out, sizeof out, "%s%lld.%06lld", us < 0 ? "-" : "", llabs(us / 1000000),
+                 llabs(us % 1000000));
     return json_string(out);
 }
 
@@ -314,8 +312,7 @@ static json_t *nested(const struct mr_bq_column *column, const json_t *value, bo
 
 static json_t *number_value(const struct mr_bq_column *column, sqlite3_stmt *row, int index)
 {
-    bool decimal =
-        column->type == MR_BIGQUERY_NUMERIC || column->type == MR_BIGQUERY_BIGNUMERIC;
+    bool decimal = column->type == MR_BIGQUERY_NUMERIC || column->type == MR_BIGQUERY_BIGNUMERIC;
     char text[MR_BQ_DECIMAL_MAX];
     struct mr_bq_decimal exact;
 
@@ -334,8 +331,8 @@ static json_t *number_value(const struct mr_bq_column *column, sqlite3_stmt *row
     return json_string(text);
 }
 
-json_t *mr_bq_rest_value(struct mr_bq *store, const struct mr_bq_column *column,
-                         sqlite3_stmt *row, int index, bool integers)
+json_t *mr_bq_rest_value(struct mr_bq *store, const struct mr_bq_column *column, sqlite3_stmt *row,
+                         int index, bool integers)
 {
     const char *text;
 
@@ -370,8 +367,7 @@ json_t *mr_bq_rest_row(struct mr_bq *store, const struct mr_bq_column *columns, 
     json_t *fields = json_array();
     for (uint32_t i = 0; i < count; i++) {
         json_t *value = mr_bq_rest_value(store, &columns[i], row, (int)i, integers);
-        json_array_append_new(fields,
-                              json_pack("{so}", "v", value ? value : json_string("")));
+        json_array_append_new(fields, json_pack("{so}", "v", value ? value : json_string("")));
     }
     return json_pack("{so}", "f", fields);
 }
@@ -383,8 +379,8 @@ void mr_bq_rest_data(struct mr_bq_rest *rest)
     struct mr_bq *store = rest->store;
     struct mr_bq_table *table = mr_bq_rest_table(rest);
     const char *integers = mr_bq_rest_parameter(rest, "formatOptions.useInt64Timestamp");
-    int64_t first = mr_bq_rest_parameter_number(
-        rest, "pageToken", mr_bq_rest_parameter_number(rest, "startIndex", 0));
+    int64_t first = mr_bq_rest_parameter_number(rest, "pageToken",
+                                                mr_bq_rest_parameter_number(rest, "startIndex", 0));
     int64_t most = mr_bq_rest_parameter_number(rest, "maxResults", PAGE_ROWS);
     int64_t total = 0, count = 0;
 
@@ -398,9 +394,9 @@ void mr_bq_rest_data(struct mr_bq_rest *rest)
     most = MR_MIN(MR_MAX(most, 0), PAGE_ROWS);
     const char *name = mr_bq_quote(store, table->sql_name, "");
     sqlite3_stmt *size = mr_bq_prepare(store, "select count(*) from %s", name);
-    sqlite3_stmt *rows =
-        mr_bq_prepare(store, "select * from %s order by rowid limit %lld offset %lld", name,
-                      (long long)most, (long long)first);
+    sqlite3_stmt *rows = mr_bq_prepare(store,
+                                       "select * from %s order by rowid limit %lld offset %lld",
+                                       name, (long long)most, (long long)first);
     if (!size || !rows) {
         sqlite3_finalize(size);
         sqlite3_finalize(rows);
@@ -411,9 +407,8 @@ void mr_bq_rest_data(struct mr_bq_rest *rest)
         total = sqlite3_column_int64(size, 0);
     json_t *list = json_array();
     for (; sqlite3_step(rows) == SQLITE_ROW; count++)
-        json_array_append_new(list,
-                              mr_bq_rest_row(store, table->columns, table->column_count, rows,
-                                             integers && strcmp(integers, "true") == 0));
+        json_array_append_new(list, mr_bq_rest_row(store, table->columns, table->column_count, rows,
+                                                   integers && strcmp(integers, "true") == 0));
     sqlite3_finalize(size);
     sqlite3_finalize(rows);
     json_t *out = json_pack("{ss}", "kind", "bigquery#tableDataList");

@@ -9,17 +9,28 @@ static const struct {
     int32_t type;
 } TYPES[] = {
     /* The first name of a type is the one written. */
-    {"STRING", MR_BIGQUERY_STRING},         {"INTEGER", MR_BIGQUERY_INT64},
-    {"FLOAT", MR_BIGQUERY_DOUBLE},          {"RECORD", MR_BIGQUERY_STRUCT},
-    {"BYTES", MR_BIGQUERY_BYTES},           {"BOOLEAN", MR_BIGQUERY_BOOL},
-    {"TIMESTAMP", MR_BIGQUERY_TIMESTAMP},   {"DATE", MR_BIGQUERY_DATE},
-    {"TIME", MR_BIGQUERY_TIME},             {"DATETIME", MR_BIGQUERY_DATETIME},
-    {"GEOGRAPHY", MR_BIGQUERY_GEOGRAPHY},   {"NUMERIC", MR_BIGQUERY_NUMERIC},
-    {"BIGNUMERIC", MR_BIGQUERY_BIGNUMERIC}, {"INTERVAL", MR_BIGQUERY_INTERVAL},
-    {"JSON", MR_BIGQUERY_JSON},             {"RANGE", MR_BIGQUERY_RANGE},
-    {"INT64", MR_BIGQUERY_INT64},           {"FLOAT64", MR_BIGQUERY_DOUBLE},
-    {"STRUCT", MR_BIGQUERY_STRUCT},         {"BOOL", MR_BIGQUERY_BOOL},
-    {"DECIMAL", MR_BIGQUERY_NUMERIC},       {"BIGDECIMAL", MR_BIGQUERY_BIGNUMERIC},
+    {"STRING", MR_BIGQUERY_STRING},
+    {"INTEGER", MR_BIGQUERY_INT64},
+    {"FLOAT", MR_BIGQUERY_DOUBLE},
+    {"RECORD", MR_BIGQUERY_STRUCT},
+    {"BYTES", MR_BIGQUERY_BYTES},
+    {"BOOLEAN", MR_BIGQUERY_BOOL},
+    {"TIMESTAMP", MR_BIGQUERY_TIMESTAMP},
+    {"DATE", MR_BIGQUERY_DATE},
+    {"TIME", MR_BIGQUERY_TIME},
+    {"DATETIME", MR_BIGQUERY_DATETIME},
+    {"GEOGRAPHY", MR_BIGQUERY_GEOGRAPHY},
+    {"NUMERIC", MR_BIGQUERY_NUMERIC},
+    {"BIGNUMERIC", MR_BIGQUERY_BIGNUMERIC},
+    {"INTERVAL", MR_BIGQUERY_INTERVAL},
+    {"JSON", MR_BIGQUERY_JSON},
+    {"RANGE", MR_BIGQUERY_RANGE},
+    {"INT64", MR_BIGQUERY_INT64},
+    {"FLOAT64", MR_BIGQUERY_DOUBLE},
+    {"STRUCT", MR_BIGQUERY_STRUCT},
+    {"BOOL", MR_BIGQUERY_BOOL},
+    {"DECIMAL", MR_BIGQUERY_NUMERIC},
+    {"BIGDECIMAL", MR_BIGQUERY_BIGNUMERIC},
 };
 
 int32_t mr_bq_rest_type(const char *name)
@@ -145,8 +156,7 @@ static struct mr_bq_column *columns_read(struct reader *r, const json_t *fields,
         column_read(r, json_array_get(fields, i), depth, &columns[i]);
         for (size_t j = 0; j < i && !r->wrong; j++)
             if (strcasecmp(columns[i].name, columns[j].name) == 0)
-                r->wrong =
-                    mr_bq_heap_print(r->heap, "Duplicate field name %s.", columns[i].name);
+                r->wrong = mr_bq_heap_print(r->heap, "Duplicate field name %s.", columns[i].name);
     }
     return columns;
 }

@@ -50,9 +50,9 @@ static json_t *dataset_json(struct mr_bq_rest *rest, const struct mr_bq_dataset 
     }
     json_object_set_new(json, "kind", json_string("bigquery#dataset"));
     json_object_set_new(json, "id", json_sprintf("%s:%s", dataset->project, dataset->name));
-    json_object_set_new(json, "datasetReference",
-                        json_pack("{ssss}", "projectId", dataset->project, "datasetId",
-                                  dataset->name));
+    json_object_set_new(
+        json, "datasetReference",
+        json_pack("{ssss}", "projectId", dataset->project, "datasetId", dataset->name));
     if (!json_object_get(json, "location"))
         json_object_set_new(json, "location", json_string(rest->store->options.location));
     return json;
@@ -131,8 +131,7 @@ static void dataset_delete(struct mr_bq_rest *rest, struct mr_bq_dataset *datase
 
 static struct mr_bq_dataset *dataset_of(struct mr_bq_rest *rest)
 {
-    struct mr_bq_dataset *dataset =
-        mr_bq_dataset_find(rest->store, part(rest, 1), part(rest, 3));
+    struct mr_bq_dataset *dataset = mr_bq_dataset_find(rest->store, part(rest, 1), part(rest, 3));
     if (!dataset)
         mr_bq_rest_error(rest, 404, "notFound", "Not found: Dataset %s:%s", rest->parts[1],
                          rest->parts[3]);
@@ -165,8 +164,8 @@ void mr_bq_rest_datasets(struct mr_bq_rest *rest)
 
 struct mr_bq_table *mr_bq_rest_table(struct mr_bq_rest *rest)
 {
-    struct mr_bq_table *table =
-        mr_bq_table_find(rest->store, part(rest, 1), part(rest, 3), part(rest, 5));
+    struct mr_bq_table *table = mr_bq_table_find(rest->store, part(rest, 1), part(rest, 3),
+                                                 part(rest, 5));
     if (!table)
         mr_bq_rest_error(rest, 404, "notFound", "Not found: Table %s:%s.%s", rest->parts[1],
                          rest->parts[3], rest->parts[5]);

@@ -44,8 +44,7 @@ void mr_bq_json_string(struct mr_bq_json *json, struct mr_span text)
 
 static void put_base64(struct mr_bq_json *json, const uint8_t *data, size_t bytes)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     put_text(json, "\"");
     for (size_t i = 0; i < bytes; i += 3) {
@@ -70,17 +69,16 @@ void mr_bq_json_cell(struct mr_bq_json *json, const struct mr_bq_column *column,
         if (column->type == MR_BIGQUERY_BOOL)
             put_text(json, cell->integer ? "true" : "false");
         else
-            mr_bq_json_put(json, text,
-                           (size_t)sprintf(text, "%lld", (long long)cell->integer));
+            mr_bq_json_put(json, text, (size_t)sprintf(text, "%lld", (long long)cell->integer));
         break;
     case MR_BQ_REAL:
         if (isinf(cell->real))
             put_text(json, cell->real > 0 ? "\"Infinity\"" : "\"-Infinity\"");
         else
-            mr_bq_json_put(
-                json, text,
-                (size_t)sprintf(text, column->type == MR_BIGQUERY_DOUBLE ? "%.17g" : "%.15g",
-                                cell->real));
+            mr_bq_json_put(json, text,
+                           (size_t)sprintf(text,
+                                           column->type == MR_BIGQUERY_DOUBLE ? "%.17g" : "%.15g",
+                                           cell->real));
         break;
     case MR_BQ_TEXT:
         if (column->mode == MR_BIGQUERY_REPEATED || column->type == MR_BIGQUERY_STRUCT)
@@ -201,9 +199,9 @@ static const char *timed(struct mr_bq_heap *heap, const struct mr_bq_slot *slot,
     if (slot->wrap == MR_BQ_TIMESTAMP)
         return mr_bq_cell_of_int(heap, column, us, cell);
     int64_t seconds = us / 1000000, rest = us % 1000000;
-    const char *text = mr_bq_heap_print(
-        heap, "0-0 0 %s%lld:%lld:%lld.%06lld", us < 0 ? "-" : "", llabs(seconds / 3600),
-        llabs(seconds / 60 % 60), llabs(seconds % 60), llabs(rest));
+    const char *text = mr_bq_heap_print(heap, "0-0 0 %s%lld:%lld:%lld.%06lld", us < 0 ? "-" : "",
+                                        llabs(seconds / 3600), llabs(seconds / 60 % 60),
+                                        llabs(seconds % 60), llabs(rest));
     return mr_bq_cell_of_text(heap, column, mr_span_text(text), cell);
 }
 
@@ -460,8 +458,7 @@ const char *mr_bq_row_complete(const struct mr_bq_decoder *decoder, struct mr_bq
 
         if (cell->kind == MR_BQ_ABSENT && column->default_text &&
             decoder->missing[i] == MR_BIGQUERY_MISSING_DEFAULT) {
-            const char *wrong =
-                mr_bq_cell_of_default(r.heap, column, decoder->now_us, cell);
+            const char *wrong = mr_bq_cell_of_default(r.heap, column, decoder->now_us, cell);
             if (wrong)
                 complain(&r, column, wrong);
         }

@@ -29,10 +29,10 @@ struct mr_bq_table {
     struct mr_bq *store;
     struct mr_texts texts; /* names and columns */
     char *project, *dataset, *name;
-    char *sql_name; /* as SQLite knows it, unquoted */
-    char *resource; /* JSON, as given by REST; malloc */
+    char *sql_name;                                 /* as SQLite knows it, unquoted */
+    char *resource;                                 /* JSON, as given by REST; malloc */
     int64_t id, create_us, modified_us, changed_us; /* changed: columns were added */
-    uint64_t version; /* of the schema */
+    uint64_t version;                               /* of the schema */
     bool view;
     bool held; /* the twin for held rows exists */
     struct mr_bq_column *columns;
@@ -89,7 +89,7 @@ struct mr_bq {
     int64_t begun_us;
     uint64_t append_count; /* tells the rows of one request from those of another */
     uint64_t random;
-    int64_t forget_us; /* when tombstones are looked through next */
+    int64_t forget_us;   /* when tombstones are looked through next */
     double bucket_bytes; /* what the throttle has left */
     int64_t bucket_us, throttled_until_us;
     struct mr_bq_jobs *jobs; /* finished queries; bq_rest_query.c */
@@ -190,7 +190,7 @@ enum mr_bq_wrap {
     MR_BQ_WRAPPED,   /* google.protobuf.*Value: field 1 */
     MR_BQ_TIMESTAMP, /* google.protobuf.Timestamp */
     MR_BQ_DURATION,
-    MR_BQ_RANGE,     /* message with start and end */
+    MR_BQ_RANGE, /* message with start and end */
 };
 
 #define MR_BQ_CHANGE_TYPE     UINT32_MAX
@@ -199,8 +199,8 @@ enum mr_bq_wrap {
 /* One field of a message. */
 struct mr_bq_slot {
     uint32_t number;
-    uint32_t column;       /* index, or MR_BQ_CHANGE_TYPE and its like */
-    int32_t proto;         /* enum mr_bigquery_proto, of the wrapped value too */
+    uint32_t column; /* index, or MR_BQ_CHANGE_TYPE and its like */
+    int32_t proto;   /* enum mr_bigquery_proto, of the wrapped value too */
     enum mr_bq_wrap wrap;
     bool repeated;
     const struct mr_bigquery_enum *enumeration;
@@ -213,7 +213,6 @@ struct mr_bq_layout {
     uint32_t slot_count;
     const struct mr_bq_column *columns;
     uint32_t column_count;
-    struct mr_bq_column range[2]; /* columns of a RANGE */
     const struct mr_bq_slot **by_column; /* NULL: not in the descriptor */
 };
 
@@ -247,7 +246,6 @@ struct mr_bq_decoder {
     struct mr_bq_table *table;
     const struct mr_bq_binding *binding;
     int64_t now_us;
-    bool default_stream;
     uint8_t *missing; /* one enum mr_bigquery_missing a column */
 };
 /* NULL, or the row's error, on the heap. */

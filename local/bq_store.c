@@ -132,13 +132,26 @@ static int prepare_statements(struct mr_bq *store)
     store->save = mr_bq_prepare(store, "savepoint step");
     store->release = mr_bq_prepare(store, "release step");
     store->undo = mr_bq_prepare(store, "rollback to step");
-    store->stream_put =
-        mr_bq_prepare(store, "update \"$streams\" set rows=?2, shown=?3, finalized=?4,"
-                             " committed=?5, commit_us=?6 where id=?1");
+    store->stream_put = mr_bq_prepare(store,
+                                      "update \"$streams\" set rows=?2, shown=?3, finalized=?4,"
+                                      " committed=?5, commit_us=?6 where id=?1");
     return store->begin && store->commit && store->save && store->release && store->undo &&
                    store->stream_put
                ? MR_OK
                : MR_E_LOCAL_DATABASE;
+}
+
+/* Requests are numbered on from one opening to the next: CDC keeps the numbers. */
+static int requests_number(struct mr_bq *store)
+{
+    int err = mr_bq_sql(store, "insert into \"$meta\" values('opened', 1)"
+                               " on conflict(name) do update set value = value + 1");
+    sqlite3_stmt *row = mr_bq_prepare(store, "select value from \"$meta\" where name='opened'");
+
+    if (row && sqlite3_step(row) == SQLITE_ROW)
+        store->append_count = (uint64_t)sqlite3_column_int64(row, 0) << 40;
+    sqlite3_finalize(row);
+    return row ? err : MR_E_LOCAL_DATABASE;
 }
 
 int mr_bq_create(struct mr_bq **out, const struct mr_bq_options *options)
@@ -162,6 +175,8 @@ int mr_bq_create(struct mr_bq **out, const struct mr_bq_options *options)
         err = mr_bq_catalogue_load(store);
     if (err == MR_OK)
         err = mr_bq_streams_load(store);
+    if (err == MR_OK)
+        err = requests_number(store);
     return err;
 }
 

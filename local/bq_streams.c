@@ -41,8 +41,8 @@ int mr_bq_streams_load(struct mr_bq *store)
             table = table->next;
         if (!table)
             continue;
-        struct mr_bq_stream *s =
-            stream_add(store, table, (const char *)sqlite3_column_text(rows, 2));
+        struct mr_bq_stream *s = stream_add(store, table,
+                                            (const char *)sqlite3_column_text(rows, 2));
         s->id = sqlite3_column_int64(rows, 0);
         s->type = sqlite3_column_int(rows, 3);
         s->end = sqlite3_column_int64(rows, 4);
@@ -185,12 +185,16 @@ static bool lost(struct mr_bq *store, enum mr_bq_where where, struct mr_span nam
                          mr_bq_heap_print(&store->heap, "Invalid resource name: %s", text));
     else if (where == MR_BQ_NO_TABLE)
         mr_bq_answer_end(store, answer, MR_GRPC_NOT_FOUND, MR_BIGQUERY_TABLE_NOT_FOUND, text,
-                         mr_bq_heap_print(&store->heap, "Requested entity was not found. Table "
-                                                        "not found: %s", text));
+                         mr_bq_heap_print(&store->heap,
+                                          "Requested entity was not found. Table "
+                                          "not found: %s",
+                                          text));
     else
         mr_bq_answer_end(store, answer, MR_GRPC_NOT_FOUND, MR_BIGQUERY_STREAM_NOT_FOUND, text,
-                         mr_bq_heap_print(&store->heap, "Requested entity was not found. Stream "
-                                                        "not found: %s", text));
+                         mr_bq_heap_print(&store->heap,
+                                          "Requested entity was not found. Stream "
+                                          "not found: %s",
+                                          text));
     return true;
 }
 
@@ -341,8 +345,7 @@ static void flush(struct mr_bq *store, struct mr_span bytes, int64_t now_us,
                          mr_bq_heap_print(&store->heap,
                                           "The offset is beyond stream, expected offset below "
                                           "%lld, received %lld",
-                                          (long long)stream->end,
-                                          (long long)request.offset.value));
+                                          (long long)stream->end, (long long)request.offset.value));
         return;
     }
     if (mr_bq_rows_show(stream, request.offset.value + 1, now_us) != MR_OK) {
@@ -412,8 +415,8 @@ static void batch_commit(struct mr_bq *store, struct mr_span bytes, int64_t now_
                          "BatchCommitWriteStreams takes one table and 1 to 10000 streams.");
         return;
     }
-    struct mr_bq_stream **streams =
-        mr_bq_heap_take(&store->heap, request.write_streams.found * sizeof *streams);
+    struct mr_bq_stream **streams = mr_bq_heap_take(&store->heap,
+                                                    request.write_streams.found * sizeof *streams);
     uint32_t count = 0;
     struct mr_pb_each each = mr_pb_list_each(&request.write_streams);
     while (mr_pb_each_span(&each, &name)) {

@@ -456,7 +456,8 @@ int mr_bq_catalogue_load(struct mr_bq *store)
 {
     int err = rows_load(store, "select value from \"$meta\" where name='home project'", home_load);
     if (err == MR_OK)
-        err = rows_load(store, "select project, dataset, resource from \"$datasets\" order by rowid",
+        err = rows_load(store,
+                        "select project, dataset, resource from \"$datasets\" order by rowid",
                         dataset_load);
     if (err == MR_OK)
         err = rows_load(store,
@@ -464,7 +465,8 @@ int mr_bq_catalogue_load(struct mr_bq *store)
                         " from \"$tables\" order by id",
                         table_load);
     if (err == MR_OK)
-        err = rows_load(store, "select name from sqlite_schema where name like '%$held'", held_load);
+        err = rows_load(store, "select name from sqlite_schema where name like '%$held'",
+                        held_load);
     return err;
 }
 
@@ -490,8 +492,8 @@ static void columns_put(struct mr_bq_table *table, struct mr_pen *pen,
             .max_length = c->max_length,
             .precision = c->precision,
             .scale = c->scale,
-            .default_value_expression =
-                c->default_text ? mr_span_text(c->default_text) : mr_span_of(NULL, 0),
+            .default_value_expression = c->default_text ? mr_span_text(c->default_text)
+                                                        : mr_span_of(NULL, 0),
         };
         uint8_t range[4];
         struct mr_pen range_pen = mr_pen_of(range, sizeof range);
@@ -511,8 +513,8 @@ struct mr_span mr_bq_table_schema(struct mr_bq_table *table, uint32_t columns)
     struct mr_pen measure = mr_pen_measure();
 
     columns_put(table, &measure, table->columns, columns, 1);
-    struct mr_pen pen =
-        mr_pen_of(mr_bq_heap_take(&table->store->heap, measure.bytes + 1), measure.bytes + 1);
+    struct mr_pen pen = mr_pen_of(mr_bq_heap_take(&table->store->heap, measure.bytes + 1),
+                                  measure.bytes + 1);
     columns_put(table, &pen, table->columns, columns, 1);
     return mr_pen_span(&pen);
 }

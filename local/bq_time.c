@@ -27,8 +27,7 @@ void mr_bq_date_of(int64_t days, struct mr_bq_civil *civil)
 bool mr_bq_civil_valid(const struct mr_bq_civil *civil)
 {
     static const int8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap =
-        civil->year % 4 == 0 && (civil->year % 100 != 0 || civil->year % 400 == 0);
+    bool leap = civil->year % 4 == 0 && (civil->year % 100 != 0 || civil->year % 400 == 0);
 
     return civil->year >= 1 && civil->year <= 9999 && civil->month >= 1 && civil->month <= 12 &&
            civil->day >= 1 && civil->day <= days[civil->month - 1] &&

@@ -166,9 +166,8 @@ static void cell_text(struct mr_bq_heap *heap, const char *text, const char *end
                       struct mr_bq_cell *cell)
 {
     struct mr_span span = mr_span_of(text, (size_t)(end - text));
-    *cell = (struct mr_bq_cell){.kind = MR_BQ_TEXT,
-                                .bytes = (uint32_t)span.bytes,
-                                .data = mr_bq_heap_copy(heap, span)};
+    *cell = (struct mr_bq_cell){
+        .kind = MR_BQ_TEXT, .bytes = (uint32_t)span.bytes, .data = mr_bq_heap_copy(heap, span)};
 }
 
 static const char *cell_of_us(struct mr_bq_heap *heap, int64_t us, bool zone,
@@ -368,8 +367,8 @@ static const char *cell_of_number_text(struct mr_bq_heap *heap, const struct mr_
     mr_bq_decimal_print(&decimal, digits);
     *cell = (struct mr_bq_cell){.kind = MR_BQ_INTEGER, .integer = strtoll(digits, NULL, 10)};
     bool capped = cell->integer == INT64_MAX || cell->integer == INT64_MIN;
-    if (capped && strcmp(digits, cell->integer < 0 ? "-9223372036854775808"
-                                                   : "9223372036854775807") != 0)
+    if (capped &&
+        strcmp(digits, cell->integer < 0 ? "-9223372036854775808" : "9223372036854775807") != 0)
         return "the text is not a whole number of 64 bits";
     return NULL;
 }
@@ -420,8 +419,9 @@ const char *mr_bq_cell_of_text(struct mr_bq_heap *heap, const struct mr_bq_colum
     }
     if (!mr_utf8_valid(value))
         return "the text is not UTF-8";
-    *cell = (struct mr_bq_cell){
-        .kind = MR_BQ_TEXT, .bytes = (uint32_t)value.bytes, .data = value.bytes ? (const void *)value.data : ""};
+    *cell = (struct mr_bq_cell){.kind = MR_BQ_TEXT,
+                                .bytes = (uint32_t)value.bytes,
+                                .data = value.bytes ? (const void *)value.data : ""};
     return NULL;
 }
 

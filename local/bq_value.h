@@ -27,12 +27,12 @@ void mr_bq_heap_finish(struct mr_bq_heap *heap);
 
 struct mr_bq_column {
     const char *name;
-    int32_t type, mode;       /* enum mr_bigquery_type, mr_bigquery_mode */
-    int32_t range_type;       /* of a RANGE */
-    int64_t max_length;       /* 0: unlimited */
-    int64_t precision, scale; /* 0: those of the type */
-    const char *default_text; /* expression, or NULL */
-    const char *description;  /* or NULL */
+    int32_t type, mode;           /* enum mr_bigquery_type, mr_bigquery_mode */
+    int32_t range_type;           /* of a RANGE */
+    int64_t max_length;           /* 0: unlimited */
+    int64_t precision, scale;     /* 0: those of the type */
+    const char *default_text;     /* expression, or NULL */
+    const char *description;      /* or NULL */
     struct mr_bq_column *columns; /* of a STRUCT */
     uint32_t column_count;
 };
