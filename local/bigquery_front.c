@@ -2,26 +2,26 @@
 
 #define SMALL_BYTES (1u << 20)
 
-static struct mr_bigquery_front *front_of(const struct mr_call *call)
+static struct mr_bigquery_front *front_of(const struct mr_served *call)
 {
     return call->front;
 }
 
 /* Replies are sent by copy: their bytes are the store's until its next call. */
-static void tell(struct mr_call *call, const struct mr_bq_answer *answer, bool goes_on)
+static void tell(struct mr_served *call, const struct mr_bq_answer *answer, bool goes_on)
 {
     front_of(call)->answered = true;
     if (answer->code == MR_GRPC_OK)
-        mr_call_send(call, answer->message);
+        mr_served_send(call, answer->message);
     if (answer->code != MR_GRPC_OK || !goes_on)
-        mr_call_end_details(call, answer->code, mr_span_text(answer->text), answer->status);
+        mr_served_end_details(call, answer->code, mr_span_text(answer->text), answer->status);
 }
 
-static void unary(struct mr_call *call, struct mr_span message);
+static void unary(struct mr_served *call, struct mr_span message);
 
 #define UNARY(name) [MR_BIGQUERY_##name] = {.request_bytes_max = SMALL_BYTES, .message = unary}
 
-static void append(struct mr_call *call, struct mr_span message)
+static void append(struct mr_served *call, struct mr_span message)
 {
     struct mr_bq_connection *connection = call->state;
     struct mr_bq_answer answer;
@@ -34,12 +34,12 @@ static void append(struct mr_call *call, struct mr_span message)
 }
 
 /* All answers are given at once, so nothing is owed when the client has said its last. */
-static void half_closed(struct mr_call *call)
+static void half_closed(struct mr_served *call)
 {
-    mr_call_end(call, MR_GRPC_OK, "");
+    mr_served_end(call, MR_GRPC_OK, "");
 }
 
-static void closed(struct mr_call *call)
+static void closed(struct mr_served *call)
 {
     if (call->state)
         mr_bq_connection_destroy(call->state);
@@ -62,7 +62,7 @@ static const struct mr_method methods[MR_BIGQUERY_METHOD_COUNT] = {
     UNARY(FLUSH_ROWS),
 };
 
-static void unary(struct mr_call *call, struct mr_span message)
+static void unary(struct mr_served *call, struct mr_span message)
 {
     enum mr_bigquery_method method = (enum mr_bigquery_method)(call->method - methods);
     struct mr_bq_answer answer;
@@ -91,7 +91,7 @@ uint32_t mr_bigquery_front_turn(struct mr_bigquery_front *front, int64_t now_us)
     uint32_t ended = 0;
 
     while ((connection = mr_bq_idle(front->bq, now_us, &answer))) {
-        struct mr_call *call = mr_bq_connection_user(connection);
+        struct mr_served *call = mr_bq_connection_user(connection);
         tell(call, &answer, true);
         closed(call);
         ended++;
