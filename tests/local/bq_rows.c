@@ -151,6 +151,8 @@ static void zero_is_not_absent(void **state)
     kit = column("BYTES", "");
     append_text(kit, MR_PROTO_BYTES, "", 0);
     assert_string_equal(sql(kit, "select typeof(v) from \"d.t\""), "blob");
+    assert_int_equal(append_text(kit, MR_PROTO_STRING, "\xff", 1), MR_GRPC_INVALID_ARGUMENT);
+    assert_int_equal(append_text(kit, MR_PROTO_BYTES, "\xff", 1), MR_GRPC_OK);
     kit_close(kit);
 }
 
