@@ -338,7 +338,7 @@ static void append(struct fake_call *call, struct mr_span message)
         close_now(c);
     else if (plan.act != FAKE_SILENCE)
         answer_taken(call, offset);
-    call->stream->finalized |= plan.act == FAKE_FINALIZE;
+    call->stream->finalized |= plan.act == FAKE_FINALIZE && call->stream->committed;
     if (plan.act == FAKE_GOAWAY)
         mr_h2_goaway(mr_link_h2(c->link), MR_H2_NO_ERROR, mr_span_text("drain"));
 }
