@@ -6,5 +6,6 @@ int mr_cmd_run(int argc, char **argv);
 int mr_cmd_sim(int argc, char **argv);
 int mr_cmd_check(int argc, char **argv);
 int mr_cmd_init(int argc, char **argv);
+int mr_cmd_local(int argc, char **argv);
 
 #endif

@@ -13,6 +13,7 @@ static const struct verb {
     {"run", "run the pipeline of a configuration", mr_cmd_run},
     {"check", "tell every error of a configuration at once", mr_cmd_check},
     {"init", "write a commented configuration that passes check", mr_cmd_init},
+    {"local", "Pub/Sub and BigQuery on this machine", mr_cmd_local},
     {"sim", "make seeded orders", mr_cmd_sim},
 };
 

@@ -18,7 +18,7 @@ struct mr_block {
     uint32_t bytes;        /* of them, after this header */
     uint32_t capacity;     /* bytes after this header */
     uint64_t first_number; /* sequence of the first record within its share */
-    uint64_t cause_seq;    /* last input record applied before these were emitted */
+    uint64_t cause_seq;    /* input record of the share, from 1, that caused the last of these */
 } MR_ALIGNED(MR_CACHE_LINE);
 
 static inline void *mr_block_first(struct mr_block *block)

@@ -1,7 +1,8 @@
 #include "core/order.h"
 
 void mr_order_layout_init(struct mr_order_layout *layout, uint32_t rows_max, uint32_t groupings,
-                          uint32_t measures, uint32_t nullable, bool ids, uint32_t heap_bytes)
+                          uint32_t measures, uint32_t nullable, bool ids, bool leases,
+                          uint32_t heap_bytes)
 {
     uint32_t groups = (rows_max + MR_GROUP_ROWS - 1) / MR_GROUP_ROWS;
     uint32_t at = MR_GROUP_ROWS * (uint32_t)sizeof(int64_t);
@@ -13,6 +14,10 @@ void mr_order_layout_init(struct mr_order_layout *layout, uint32_t rows_max, uin
     if (ids) {
         layout->id_offset = at;
         at += MR_GROUP_ROWS * (uint32_t)sizeof(struct mr_id);
+    }
+    if (leases) {
+        layout->lease_offset = at;
+        at += MR_GROUP_ROWS * (uint32_t)sizeof(uint32_t);
     }
     for (uint32_t m = 0; m < measures; m++) {
         layout->measure_offset[m] = at;

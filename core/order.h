@@ -31,6 +31,7 @@ struct mr_order_layout {
     uint32_t groupings, measures;
     uint32_t group_bytes;                     /* one row group */
     uint32_t id_offset;                       /* within a group; 0: no ids are kept */
+    uint32_t lease_offset;                    /* uint32_t[64], the puller's own; 0: none */
     uint32_t key_offset[MR_GROUPINGS_MAX];    /* uint16_t[64] */
     uint32_t measure_offset[MR_MEASURES_MAX]; /* int64_t[64] */
     uint32_t valid_offset[MR_MEASURES_MAX];   /* uint64_t; 0: never null */
@@ -67,7 +68,8 @@ struct mr_order_batch {
 /* Lays out batches of `rows_max` rows; `heap_bytes` bounds key bytes and letters together.
  * `nullable` has a bit a measure. */
 void mr_order_layout_init(struct mr_order_layout *layout, uint32_t rows_max, uint32_t groupings,
-                          uint32_t measures, uint32_t nullable, bool ids, uint32_t heap_bytes);
+                          uint32_t measures, uint32_t nullable, bool ids, bool leases,
+                          uint32_t heap_bytes);
 
 void mr_order_batch_clear(struct mr_order_batch *batch);
 
@@ -87,6 +89,13 @@ static inline struct mr_id *mr_order_id(struct mr_order_batch *batch,
                                         const struct mr_order_layout *layout, uint32_t row)
 {
     return (struct mr_id *)(mr_order_group(batch, layout, row) + layout->id_offset) +
+           row % MR_GROUP_ROWS;
+}
+
+static inline uint32_t *mr_order_lease(struct mr_order_batch *batch,
+                                       const struct mr_order_layout *layout, uint32_t row)
+{
+    return (uint32_t *)(mr_order_group(batch, layout, row) + layout->lease_offset) +
            row % MR_GROUP_ROWS;
 }
 

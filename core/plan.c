@@ -91,7 +91,7 @@ const char *mr_plan_init(struct mr_plan *plan, const struct mr_config *config)
     plan->dedup = config->decode.dedup_by != MR_DEDUP_NONE;
     uint32_t rows = config->workers.batch_rows;
     mr_order_layout_init(&plan->order, rows, plan->grouping_count, plan->measure_count,
-                         plan->nullable, plan->dedup,
+                         plan->nullable, plan->dedup, config->source.pubsub.subscription != NULL,
                          MR_MAX(rows * HEAP_BYTES_A_ROW, HEAP_BYTES_MIN));
     return NULL;
 }

@@ -77,6 +77,9 @@ static bool write_letters(struct mr_keeper *k)
         if (!write_letter(k))
             return false;
         free_jumbo(k);
+        if (k->letters_safe)
+            mr_edge_put(&k->letters_safe[k->letter->puller],
+                        (void *)(uintptr_t)(k->letter->position + 1));
     }
     return true;
 }

@@ -16,8 +16,10 @@ struct mr_mpsc;
 struct mr_keeper {
     const struct mr_config *config;
     struct mr_fault *fault;
-    struct mr_mpsc *letters_in;  /* blocks from every aggregator */
-    struct mr_edge *letters_out; /* back to each, by share */
+    struct mr_mpsc *letters_in;   /* blocks from every aggregator */
+    struct mr_edge *letters_out;  /* back to each, by share */
+    struct mr_edge *letters_safe; /* by puller: position + 1 of each letter that is safe; NULL:
+                                     nobody waits (files) */
     uint32_t aggregator_count, ends;
     struct mr_out *letter_file; /* NULL: letters are counted and dropped */
     struct mr_block *held;      /* being written, and where in it */

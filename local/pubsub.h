@@ -76,13 +76,13 @@ void mr_pubsub_faults_set(struct mr_pubsub_store *store, const struct mr_pubsub_
 
 /* ---- topics and subscriptions -------------------------------------------------------------- */
 
-struct mr_pubsub_topic {
+struct mr_pubsub_topic_settings {
     struct mr_span name;
     int64_t retention_us; /* 0: none, else 10 min to 31 d; kept for its echo only */
     struct mr_span extra; /* whatever else the front wants back (labels, ...); opaque here */
 };
 
-struct mr_pubsub_subscription {
+struct mr_pubsub_subscription_settings {
     struct mr_span name;
     struct mr_span topic;       /* fixed at creation; "_deleted-topic_" once it is gone */
     int32_t ack_deadline_s;     /* 0: 10; else [10, 600] */
@@ -107,26 +107,26 @@ struct mr_pubsub_subscription {
  * changing what is fixed at creation is INVALID_ARGUMENT. Deleting a topic leaves its
  * subscriptions pullable. Deleting a subscription ends its pullers NOT_FOUND. */
 struct mr_pubsub_status mr_pubsub_topic_create(struct mr_pubsub_store *store,
-                                               const struct mr_pubsub_topic *topic,
-                                               struct mr_pubsub_topic *out);
+                                               const struct mr_pubsub_topic_settings *topic,
+                                               struct mr_pubsub_topic_settings *out);
 struct mr_pubsub_status mr_pubsub_topic_get(struct mr_pubsub_store *store, struct mr_span name,
-                                            struct mr_pubsub_topic *out);
+                                            struct mr_pubsub_topic_settings *out);
 struct mr_pubsub_status mr_pubsub_topic_update(struct mr_pubsub_store *store,
-                                               const struct mr_pubsub_topic *topic,
-                                               struct mr_pubsub_topic *out);
+                                               const struct mr_pubsub_topic_settings *topic,
+                                               struct mr_pubsub_topic_settings *out);
 struct mr_pubsub_status mr_pubsub_topic_delete(struct mr_pubsub_store *store, struct mr_span name);
 
 struct mr_pubsub_status
 mr_pubsub_subscription_create(struct mr_pubsub_store *store,
-                              const struct mr_pubsub_subscription *subscription,
-                              struct mr_pubsub_subscription *out);
+                              const struct mr_pubsub_subscription_settings *subscription,
+                              struct mr_pubsub_subscription_settings *out);
 struct mr_pubsub_status mr_pubsub_subscription_get(struct mr_pubsub_store *store,
                                                    struct mr_span name,
-                                                   struct mr_pubsub_subscription *out);
+                                                   struct mr_pubsub_subscription_settings *out);
 struct mr_pubsub_status
 mr_pubsub_subscription_update(struct mr_pubsub_store *store,
-                              const struct mr_pubsub_subscription *subscription,
-                              struct mr_pubsub_subscription *out);
+                              const struct mr_pubsub_subscription_settings *subscription,
+                              struct mr_pubsub_subscription_settings *out);
 struct mr_pubsub_status mr_pubsub_subscription_delete(struct mr_pubsub_store *store,
                                                       struct mr_span name);
 
@@ -146,16 +146,17 @@ struct mr_pubsub_page {
     char next_token[MR_PUBSUB_TOKEN_BYTES + 1]; /* "" on the last page */
 };
 
-enum mr_pubsub_list {
+enum mr_pubsub_listing {
     MR_PUBSUB_TOPICS,             /* parent is "projects/{p}" */
     MR_PUBSUB_SUBSCRIPTIONS,      /* likewise */
     MR_PUBSUB_TOPIC_SUBSCRIPTIONS /* parent is a topic's name */
 };
 
 /* page_size in [0, MR_PUBSUB_PAGE_MAX], 0 for the default; anything else INVALID_ARGUMENT. */
-struct mr_pubsub_status mr_pubsub_page_get(struct mr_pubsub_store *store, enum mr_pubsub_list list,
-                                           struct mr_span parent, int32_t page_size,
-                                           struct mr_span token, struct mr_pubsub_page *out);
+struct mr_pubsub_status mr_pubsub_page_get(struct mr_pubsub_store *store,
+                                           enum mr_pubsub_listing list, struct mr_span parent,
+                                           int32_t page_size, struct mr_span token,
+                                           struct mr_pubsub_page *out);
 
 /* ---- publish ------------------------------------------------------------------------------- */
 

@@ -103,8 +103,8 @@ void mr_pubsub_lease_end(struct mr_pubsub_store *s, uint32_t index)
 
 /* Doubles with each failure up to the maximum, then up to a quarter more by chance, so that what
  * failed together does not come back together; never outside the policy's bounds. */
-static int64_t backoff_us(struct mr_pubsub_store *s, const struct mr_pubsub_subscription *t,
-                          uint32_t failures)
+static int64_t backoff_us(struct mr_pubsub_store *s,
+                          const struct mr_pubsub_subscription_settings *t, uint32_t failures)
 {
     int64_t most = t->backoff_max_us, delay;
 
@@ -123,7 +123,7 @@ void mr_pubsub_lease_fail(struct mr_pubsub_store *s, uint32_t index)
 {
     struct entry *e = mr_pubsub_entry(s, index);
     struct subscription *sub = mr_pubsub_owner(s, e);
-    const struct mr_pubsub_subscription *t = &sub->settings;
+    const struct mr_pubsub_subscription_settings *t = &sub->settings;
     int64_t delay_us;
 
     mr_pubsub_lease_end(s, index);

@@ -116,7 +116,7 @@ void mr_pubsub_directory_remove(struct directory *d, struct resource *r)
 }
 
 /* Does `r` belong to `parent`, a project's or a topic's name? */
-static bool belongs(enum mr_pubsub_list list, struct resource *r, struct mr_span parent)
+static bool belongs(enum mr_pubsub_listing list, struct resource *r, struct mr_span parent)
 {
     if (list == MR_PUBSUB_TOPIC_SUBSCRIPTIONS)
         return mr_span_equal(MR_CONTAINER(r, struct subscription, resource)->settings.topic,
@@ -125,7 +125,7 @@ static bool belongs(enum mr_pubsub_list list, struct resource *r, struct mr_span
            memcmp(r->name.data, parent.data, parent.bytes) == 0;
 }
 
-static void fill(struct mr_pubsub_store *s, enum mr_pubsub_list list, struct mr_span parent,
+static void fill(struct mr_pubsub_store *s, enum mr_pubsub_listing list, struct mr_span parent,
                  uint32_t size, uint32_t after_uid, struct mr_pubsub_page *out)
 {
     struct directory *d = list == MR_PUBSUB_TOPICS ? &s->topics : &s->subscriptions;
@@ -145,7 +145,7 @@ static void fill(struct mr_pubsub_store *s, enum mr_pubsub_list list, struct mr_
     }
 }
 
-struct mr_pubsub_status mr_pubsub_page_get(struct mr_pubsub_store *s, enum mr_pubsub_list list,
+struct mr_pubsub_status mr_pubsub_page_get(struct mr_pubsub_store *s, enum mr_pubsub_listing list,
                                            struct mr_span parent, int32_t page_size,
                                            struct mr_span token, struct mr_pubsub_page *out)
 {

@@ -69,7 +69,7 @@ static void get_topics(struct reader *r, struct mr_pubsub_store *s)
     uint32_t next_uid = s->next_uid;
 
     for (uint64_t n = get_count(r); n > 0 && !r->failed; n--) {
-        struct mr_pubsub_topic t = {0};
+        struct mr_pubsub_topic_settings t = {0};
         s->next_uid = (uint32_t)get_word(r);
         t.name = get_span(r);
         t.retention_us = (int64_t)get_word(r);
@@ -100,9 +100,9 @@ static struct message *get_message(struct reader *r, struct mr_pubsub_store *s)
     return r->failed ? NULL : mr_pubsub_message_create(s, &post, id, publish_us);
 }
 
-static struct mr_pubsub_subscription get_settings(struct reader *r)
+static struct mr_pubsub_subscription_settings get_settings(struct reader *r)
 {
-    struct mr_pubsub_subscription t = {0};
+    struct mr_pubsub_subscription_settings t = {0};
     uint64_t flags;
 
     t.name = get_span(r);
@@ -129,7 +129,7 @@ static struct mr_pubsub_subscription get_settings(struct reader *r)
 static struct subscription *get_subscription(struct reader *r, struct mr_pubsub_store *s)
 {
     uint32_t uid = (uint32_t)get_word(r), position;
-    struct mr_pubsub_subscription t = get_settings(r);
+    struct mr_pubsub_subscription_settings t = get_settings(r);
     struct mr_pubsub_filter *filter = NULL;
     const char *why;
 

@@ -80,7 +80,8 @@ static void put_topics(struct writer *w, const struct mr_pubsub_store *s)
     put_word(w, s->topics.count);
     TAILQ_FOREACH(r, &s->topics.list, link)
     {
-        const struct mr_pubsub_topic *t = &MR_CONTAINER(r, struct topic, resource)->settings;
+        const struct mr_pubsub_topic_settings *t =
+            &MR_CONTAINER(r, struct topic, resource)->settings;
         put_word(w, r->uid);
         put_span(w, t->name);
         put_word(w, (uint64_t)t->retention_us);
@@ -128,7 +129,7 @@ static void put_messages(struct writer *w, struct mr_pubsub_store *s)
     MR_ASSERT(place == s->figures.messages);
 }
 
-static void put_settings(struct writer *w, const struct mr_pubsub_subscription *t)
+static void put_settings(struct writer *w, const struct mr_pubsub_subscription_settings *t)
 {
     put_span(w, t->name);
     put_span(w, t->topic);

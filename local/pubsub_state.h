@@ -98,7 +98,7 @@ struct directory {
 
 struct topic {
     TAILQ_HEAD(, subscription) subscriptions;
-    struct mr_pubsub_topic settings; /* all spans owned */
+    struct mr_pubsub_topic_settings settings; /* all spans owned */
     struct resource resource;
 };
 
@@ -114,8 +114,8 @@ struct key {
 TAILQ_HEAD(pullers, mr_pubsub_puller);
 
 struct subscription {
-    TAILQ_ENTRY(subscription) link;         /* of its topic */
-    struct mr_pubsub_subscription settings; /* all spans owned */
+    TAILQ_ENTRY(subscription) link;                  /* of its topic */
+    struct mr_pubsub_subscription_settings settings; /* all spans owned */
     struct resource resource;
     struct topic *topic; /* NULL: deleted or detached */
     struct mr_pubsub_filter *filter;
@@ -229,9 +229,10 @@ void mr_pubsub_directory_remove(struct directory *d, struct resource *resource);
 struct topic *mr_pubsub_topic_find(struct mr_pubsub_store *s, struct mr_span name);
 struct subscription *mr_pubsub_subscription_find(struct mr_pubsub_store *s, struct mr_span name);
 struct mr_pubsub_status mr_pubsub_missing(struct mr_pubsub_store *s, struct mr_span name);
-struct subscription *mr_pubsub_subscription_add(struct mr_pubsub_store *s,
-                                                const struct mr_pubsub_subscription *settings,
-                                                struct mr_pubsub_filter *filter, uint32_t uid);
+struct subscription *
+mr_pubsub_subscription_add(struct mr_pubsub_store *s,
+                           const struct mr_pubsub_subscription_settings *settings,
+                           struct mr_pubsub_filter *filter, uint32_t uid);
 struct mr_pubsub_status mr_pubsub_taken(struct mr_pubsub_store *s, struct mr_span name);
 struct mr_pubsub_status mr_pubsub_misnamed(struct mr_pubsub_store *s, const char *kind,
                                            struct mr_span name);

@@ -17,7 +17,7 @@ static struct mr_pubsub_status invalid(struct mr_pubsub_store *s, const char *wh
     return mr_pubsub_fail(s, MR_PUBSUB_INVALID_ARGUMENT, "Invalid %s: %" PRId64 ".", what, value);
 }
 
-static void fill_defaults(struct mr_pubsub_subscription *t)
+static void fill_defaults(struct mr_pubsub_subscription_settings *t)
 {
     if (t->ack_deadline_s == 0)
         t->ack_deadline_s = 10;
@@ -30,7 +30,7 @@ static void fill_defaults(struct mr_pubsub_subscription *t)
 }
 
 static struct mr_pubsub_status check_times(struct mr_pubsub_store *s,
-                                           const struct mr_pubsub_subscription *t)
+                                           const struct mr_pubsub_subscription_settings *t)
 {
     if (t->ack_deadline_s < 10 || t->ack_deadline_s > 600)
         return invalid(s, "ack deadline (10 to 600 seconds)", t->ack_deadline_s);
@@ -48,7 +48,7 @@ static struct mr_pubsub_status check_times(struct mr_pubsub_store *s,
 }
 
 static struct mr_pubsub_status check_dead_letter(struct mr_pubsub_store *s,
-                                                 const struct mr_pubsub_subscription *t)
+                                                 const struct mr_pubsub_subscription_settings *t)
 {
     if (t->dead_letter.bytes == 0)
         return mr_pubsub_ok();
@@ -61,7 +61,7 @@ static struct mr_pubsub_status check_dead_letter(struct mr_pubsub_store *s,
 
 /* All rules that hold at creation and at every update. */
 static struct mr_pubsub_status check(struct mr_pubsub_store *s,
-                                     const struct mr_pubsub_subscription *t)
+                                     const struct mr_pubsub_subscription_settings *t)
 {
     struct mr_pubsub_status status = check_times(s, t);
 
@@ -71,7 +71,7 @@ static struct mr_pubsub_status check(struct mr_pubsub_store *s,
 }
 
 static struct mr_pubsub_status answer(const struct subscription *sub,
-                                      struct mr_pubsub_subscription *out)
+                                      struct mr_pubsub_subscription_settings *out)
 {
     if (out)
         *out = sub->settings;
@@ -94,7 +94,7 @@ static struct mr_pubsub_status compile(struct mr_pubsub_store *s, struct mr_span
     return mr_pubsub_ok();
 }
 
-static void own_spans(struct mr_pubsub_subscription *t)
+static void own_spans(struct mr_pubsub_subscription_settings *t)
 {
     t->name = mr_pubsub_span_copy(t->name);
     t->topic = mr_pubsub_span_copy(t->topic);
@@ -103,9 +103,10 @@ static void own_spans(struct mr_pubsub_subscription *t)
     t->extra = mr_pubsub_span_copy(t->extra);
 }
 
-struct subscription *mr_pubsub_subscription_add(struct mr_pubsub_store *s,
-                                                const struct mr_pubsub_subscription *settings,
-                                                struct mr_pubsub_filter *filter, uint32_t uid)
+struct subscription *
+mr_pubsub_subscription_add(struct mr_pubsub_store *s,
+                           const struct mr_pubsub_subscription_settings *settings,
+                           struct mr_pubsub_filter *filter, uint32_t uid)
 {
     struct subscription *sub = mr_pubsub_memory(sizeof *sub);
 
@@ -124,11 +125,12 @@ struct subscription *mr_pubsub_subscription_add(struct mr_pubsub_store *s,
     return sub;
 }
 
-struct mr_pubsub_status mr_pubsub_subscription_create(struct mr_pubsub_store *s,
-                                                      const struct mr_pubsub_subscription *settings,
-                                                      struct mr_pubsub_subscription *out)
+struct mr_pubsub_status
+mr_pubsub_subscription_create(struct mr_pubsub_store *s,
+                              const struct mr_pubsub_subscription_settings *settings,
+                              struct mr_pubsub_subscription_settings *out)
 {
-    struct mr_pubsub_subscription t = *settings;
+    struct mr_pubsub_subscription_settings t = *settings;
     struct mr_pubsub_filter *filter;
     struct mr_pubsub_status status;
 
@@ -152,15 +154,15 @@ struct mr_pubsub_status mr_pubsub_subscription_create(struct mr_pubsub_store *s,
 }
 
 struct mr_pubsub_status mr_pubsub_subscription_get(struct mr_pubsub_store *s, struct mr_span name,
-                                                   struct mr_pubsub_subscription *out)
+                                                   struct mr_pubsub_subscription_settings *out)
 {
     struct subscription *sub = mr_pubsub_subscription_find(s, name);
 
     return sub ? answer(sub, out) : mr_pubsub_missing(s, name);
 }
 
-static const char *fixed_field(const struct mr_pubsub_subscription *old,
-                               const struct mr_pubsub_subscription *new)
+static const char *fixed_field(const struct mr_pubsub_subscription_settings *old,
+                               const struct mr_pubsub_subscription_settings *new)
 {
     if (!mr_span_equal(old->topic, new->topic))
         return "topic";
@@ -170,9 +172,10 @@ static const char *fixed_field(const struct mr_pubsub_subscription *old,
 }
 
 /* The new spans may be the old ones' own bytes: copy, then free. */
-static void replace(struct mr_pubsub_subscription *at, const struct mr_pubsub_subscription *with)
+static void replace(struct mr_pubsub_subscription_settings *at,
+                    const struct mr_pubsub_subscription_settings *with)
 {
-    struct mr_pubsub_subscription old = *at;
+    struct mr_pubsub_subscription_settings old = *at;
 
     *at = *with;
     at->name = old.name;
@@ -185,12 +188,13 @@ static void replace(struct mr_pubsub_subscription *at, const struct mr_pubsub_su
     mr_pubsub_span_free(old.extra);
 }
 
-struct mr_pubsub_status mr_pubsub_subscription_update(struct mr_pubsub_store *s,
-                                                      const struct mr_pubsub_subscription *settings,
-                                                      struct mr_pubsub_subscription *out)
+struct mr_pubsub_status
+mr_pubsub_subscription_update(struct mr_pubsub_store *s,
+                              const struct mr_pubsub_subscription_settings *settings,
+                              struct mr_pubsub_subscription_settings *out)
 {
     struct subscription *sub = mr_pubsub_subscription_find(s, settings->name);
-    struct mr_pubsub_subscription t = *settings;
+    struct mr_pubsub_subscription_settings t = *settings;
     struct mr_pubsub_status status;
     const char *fixed;
 

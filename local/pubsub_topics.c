@@ -47,7 +47,8 @@ struct topic *mr_pubsub_topic_find(struct mr_pubsub_store *s, struct mr_span nam
     return r ? MR_CONTAINER(r, struct topic, resource) : NULL;
 }
 
-static struct mr_pubsub_status check(struct mr_pubsub_store *s, const struct mr_pubsub_topic *t)
+static struct mr_pubsub_status check(struct mr_pubsub_store *s,
+                                     const struct mr_pubsub_topic_settings *t)
 {
     if (!mr_pubsub_name_valid(t->name, "topics"))
         return mr_pubsub_misnamed(s, "topics", t->name);
@@ -58,7 +59,8 @@ static struct mr_pubsub_status check(struct mr_pubsub_store *s, const struct mr_
     return mr_pubsub_ok();
 }
 
-static struct mr_pubsub_status answer(const struct topic *topic, struct mr_pubsub_topic *out)
+static struct mr_pubsub_status answer(const struct topic *topic,
+                                      struct mr_pubsub_topic_settings *out)
 {
     if (out)
         *out = topic->settings;
@@ -66,8 +68,8 @@ static struct mr_pubsub_status answer(const struct topic *topic, struct mr_pubsu
 }
 
 struct mr_pubsub_status mr_pubsub_topic_create(struct mr_pubsub_store *s,
-                                               const struct mr_pubsub_topic *settings,
-                                               struct mr_pubsub_topic *out)
+                                               const struct mr_pubsub_topic_settings *settings,
+                                               struct mr_pubsub_topic_settings *out)
 {
     struct mr_pubsub_status status = check(s, settings);
     struct topic *topic;
@@ -88,7 +90,7 @@ struct mr_pubsub_status mr_pubsub_topic_create(struct mr_pubsub_store *s,
 }
 
 struct mr_pubsub_status mr_pubsub_topic_get(struct mr_pubsub_store *s, struct mr_span name,
-                                            struct mr_pubsub_topic *out)
+                                            struct mr_pubsub_topic_settings *out)
 {
     struct topic *topic = mr_pubsub_topic_find(s, name);
 
@@ -96,8 +98,8 @@ struct mr_pubsub_status mr_pubsub_topic_get(struct mr_pubsub_store *s, struct mr
 }
 
 struct mr_pubsub_status mr_pubsub_topic_update(struct mr_pubsub_store *s,
-                                               const struct mr_pubsub_topic *settings,
-                                               struct mr_pubsub_topic *out)
+                                               const struct mr_pubsub_topic_settings *settings,
+                                               struct mr_pubsub_topic_settings *out)
 {
     struct mr_pubsub_status status = check(s, settings);
     struct topic *topic = mr_pubsub_topic_find(s, settings->name);

@@ -1,6 +1,8 @@
 /* Many producers, one consumer: from the hot workers to the keeper. The same ring as spsc.h with
  * producers that claim their slot by compare-and-swap; kept for what is rare.
- * Thread  mr_mpsc_put: any producer, lock-free; mr_mpsc_take: the keeper. */
+ * Thread  mr_mpsc_put: any producer; it publishes in the order of the claims, so a producer that
+ *         is preempted between claim and publish makes those behind it spin until it runs again.
+ *         mr_mpsc_take: the keeper; never waits. */
 #ifndef MR_RING_MPSC_H
 #define MR_RING_MPSC_H
 

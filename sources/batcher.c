@@ -44,6 +44,8 @@ int mr_batcher_init(struct mr_batcher *b, const struct mr_plan *plan, struct mr_
         .share_count = share_count,
         .puller = puller,
         .clock = clock,
+        .event_us_max = MR_TIME_MIN,
+        .publish_us_max = MR_TIME_MIN,
         .watermark_us = MR_TIME_MIN,
         .deadline_us = MR_TIME_MIN,
         .jumbo_bytes = jumbo_bytes,
@@ -52,6 +54,17 @@ int mr_batcher_init(struct mr_batcher *b, const struct mr_plan *plan, struct mr_
         if (init_keys(b, arena, s) != MR_OK)
             return MR_E_MEMORY;
     return mr_slab_init(&b->slab, arena, batches, plan->order.block_bytes);
+}
+
+/* A new batch knows no key: a new stamp. When the stamps run over, slots of long ago would count
+ * again (and free ones never written look taken), so all are cleared. */
+static void forget_keys(const struct mr_batcher *b, struct mr_open_keys *keys)
+{
+    if (++keys->stamp != 0)
+        return;
+    for (uint32_t g = 0; g < b->plan->grouping_count; g++)
+        memset(keys->slots[g], 0, (keys->mask + 1) * sizeof(struct slot));
+    keys->stamp = 1;
 }
 
 static void open_batch(struct mr_batcher *b, uint32_t share)
@@ -65,7 +78,7 @@ static void open_batch(struct mr_batcher *b, uint32_t share)
     batch->share = (uint16_t)share;
     batch->number = b->numbers[share]++;
     b->open[share] = batch;
-    b->keys[share]->stamp++;
+    forget_keys(b, b->keys[share]);
 }
 
 static void cut(struct mr_batcher *b, uint32_t share, uint16_t flags)
@@ -100,6 +113,9 @@ static uint32_t closed_shares(const struct mr_batcher *b)
 static int64_t deadline_after(const struct mr_plan *plan, int64_t watermark_us)
 {
     int64_t deadline_us = MR_TIME_MAX;
+
+    if (watermark_us == MR_TIME_MAX)
+        return MR_TIME_MAX;
     for (uint32_t w = 0; w < plan->config->window_count; w++) {
         int64_t next = mr_hop_deadline_after(&plan->config->windows[w], watermark_us);
         deadline_us = MR_MIN(deadline_us, next);
@@ -182,6 +198,8 @@ static void write_row(struct mr_batcher *b, struct mr_order_batch *batch,
     *mr_order_event_us(batch, layout, row) = event->event_us;
     if (layout->id_offset != 0)
         *mr_order_id(batch, layout, row) = event->id;
+    if (layout->lease_offset != 0)
+        *mr_order_lease(batch, layout, row) = event->lease;
     for (uint32_t m = 0; m < layout->measures; m++) {
         *mr_order_measure(batch, layout, m, row) = event->measures[m];
         if (layout->valid_offset[m] == 0)
@@ -206,13 +224,18 @@ static uint32_t share_of(const struct mr_batcher *b, uint64_t route)
 bool mr_batcher_add(struct mr_batcher *b, const struct mr_event *event)
 {
     uint32_t share = share_of(b, event->route);
-    int64_t reached_us = event->event_us - b->plan->config->watermark.max_disorder_us;
+    int64_t event_us_max = MR_MAX(b->event_us_max, event->event_us);
+    int64_t publish_us_max = MR_MAX(b->publish_us_max, event->publish_us);
+    int64_t reached_us = MR_MIN(event_us_max, publish_us_max) -
+                         b->plan->config->watermark.max_disorder_us;
     bool crossing = reached_us > b->watermark_us && reached_us >= b->deadline_us;
 
     MR_ASSERT(b->cut_count == 0);
     if (!make_room(b, share, key_bytes(b, event), true, crossing))
         return false;
     write_row(b, b->open[share], event);
+    b->event_us_max = event_us_max;
+    b->publish_us_max = publish_us_max;
     if (reached_us > b->watermark_us)
         b->watermark_us = reached_us;
     if (crossing) {

@@ -5,7 +5,8 @@
  * or an expiry: so every event of a batch stands on the same side of every deadline, and what
  * comes out does not depend on where batches end.
  *
- * Watermark  `bounded`: the largest event time so far less max_disorder; it never goes back.
+ * Watermark  `bounded`: the smaller of the largest event time and the largest publish time so far,
+ *            less max_disorder; it never goes back.
  * Owns       its slab of batches; they come back through mr_batcher_return.
  * Thread     the puller's. */
 #ifndef MR_SOURCES_BATCHER_H
@@ -26,6 +27,7 @@ struct mr_batcher {
     struct mr_order_batch *open[MR_WORKERS_MAX];
     struct mr_open_keys *keys[MR_WORKERS_MAX];
     uint64_t numbers[MR_WORKERS_MAX];
+    int64_t event_us_max, publish_us_max; /* so far */
     int64_t watermark_us;
     int64_t deadline_us; /* first window end or expiry after the watermark */
     /* Cut batches in order, for the puller to send; at most one a share and two more. */

@@ -11,7 +11,7 @@ static uint8_t *put_field(const struct mr_field *field, const struct mr_value *v
 {
     size_t room = (size_t)(end - at);
 
-    if (room < 9)
+    if (room == 0)
         return NULL;
     if (value->kind == MR_VALUE_ABSENT)
         return mr_key_put_tag(at, MR_KEY_ABSENT);
@@ -23,7 +23,7 @@ static uint8_t *put_field(const struct mr_field *field, const struct mr_value *v
     case MR_TYPE_BOOL:
         return mr_key_put_tag(at, value->number ? MR_KEY_TRUE : MR_KEY_FALSE);
     default:
-        return mr_key_put_int(at, value->number);
+        return room < 9 ? NULL : mr_key_put_int(at, value->number);
     }
 }
 
@@ -77,6 +77,8 @@ bool mr_event_make(const struct mr_plan *plan, const struct mr_decoded *decoded,
     bool routed = false;
 
     event->event_us = decoded->event_us;
+    event->publish_us = MR_TIME_MAX;
+    event->lease = 0;
     event->valid = 0;
     event->route = 0;
     for (uint32_t m = 0; m < plan->measure_count; m++) {

@@ -14,6 +14,8 @@ struct mr_event_key {
 
 struct mr_event {
     int64_t event_us;
+    int64_t publish_us; /* the server's; MR_TIME_MAX where there is none (files) */
+    uint32_t lease;     /* the puller's name for the message; unused by files */
     struct mr_id id;
     uint64_t route; /* hash of the route_by values */
     int64_t measures[MR_MEASURES_MAX];

@@ -50,7 +50,7 @@ static bool grow_keys(struct mr_keys *keys, struct mr_pool *pool)
 
 static uint8_t *store_bytes(struct mr_keys *keys, struct mr_pool *pool, struct mr_span key)
 {
-    if (keys->chunk_left < key.bytes) {
+    if (!keys->chunk || keys->chunk_left < key.bytes) {
         size_t bytes = MR_MAX(CHUNK_BYTES, key.bytes);
         keys->chunk = mr_pool_take(pool, bytes);
         if (!keys->chunk) {

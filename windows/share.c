@@ -279,6 +279,8 @@ int mr_share_apply(struct mr_share *share, struct mr_order_batch *batch)
 {
     MR_ASSERT(share->place.phase == MR_PHASE_IDLE);
     uint64_t duplicates = share->account.duplicates;
+    /* Before anything is emitted: a block closed halfway already holds rows of this batch. */
+    share->rows.cause_seq = share->letters.cause_seq = ++share->applied;
     int err = drop_duplicates(share, batch);
     if (err == MR_OK)
         err = map_keys(share, batch);
@@ -312,7 +314,6 @@ int mr_share_resume(struct mr_share *share)
         if (place->advance_to_us > share->watermark_us && (err = mr_share_advance(share)) != MR_OK)
             return err;
         place->phase = MR_PHASE_IDLE;
-        share->rows.cause_seq = share->letters.cause_seq = place->batch->number;
     }
     return MR_OK;
 }

@@ -73,6 +73,7 @@ struct mr_share {
     struct mr_firing firing;
     struct mr_place place;
     struct mr_account account;
+    uint64_t applied; /* batches, the present one too: the number of what causes its rows */
     struct mr_outlet rows, letters;
     uint32_t *key_of[MR_GROUPINGS_MAX]; /* key index of the batch -> key id */
     uint64_t *dropped;                  /* bit a row of the batch: a duplicate */

@@ -1,17 +1,21 @@
 #include "windows/slice.h"
 
-static void insert_cut(struct mr_slice *slice, int64_t cut)
+/* False: there is no room for one more. A cut that is there already needs none. */
+static bool insert_cut(struct mr_slice *slice, int64_t cut)
 {
     uint32_t at = 0;
 
     while (at < slice->cut_count && slice->cuts[at] < cut)
         at++;
     if (at < slice->cut_count && slice->cuts[at] == cut)
-        return;
+        return true;
+    if (slice->cut_count == MR_SLICE_CUTS_MAX)
+        return false;
     memmove(&slice->cuts[at + 1], &slice->cuts[at],
             (slice->cut_count - at) * sizeof slice->cuts[0]);
     slice->cuts[at] = cut;
     slice->cut_count++;
+    return true;
 }
 
 void mr_slice_init(struct mr_slice *slice, const struct mr_window *window)
@@ -35,11 +39,9 @@ static int64_t common_divisor(int64_t a, int64_t b)
 static bool spread(struct mr_slice *into, const struct mr_slice *from)
 {
     for (int64_t base = 0; base < into->period_us; base += from->period_us)
-        for (uint32_t c = 0; c < from->cut_count; c++) {
-            if (into->cut_count == MR_SLICE_CUTS_MAX)
+        for (uint32_t c = 0; c < from->cut_count; c++)
+            if (!insert_cut(into, base + from->cuts[c]))
                 return false;
-            insert_cut(into, base + from->cuts[c]);
-        }
     return true;
 }
 

@@ -20,7 +20,7 @@ ROOMS = {
     "tests": "core wire ring windows tuning sources sinks keeper local app bench",
 }
 # one door a room: these files also include ring/
-DOORS = r"sources/\w*puller\w*\.c|windows/aggregator\.c|sinks/\w*writer\.c|keeper/keeper\.c"
+DOORS = r"sources/\w*puller\w*\.c|windows/aggregator\.c|sinks/\w*writer\w*\.c|keeper/keeper\.c"
 # header: its home; tests/ and bench/ may be peers of any library
 HOMES = {
     r"liburing(/.*)?\.h|linux/io_uring\.h": r"core/io_uring\.c",

@@ -38,9 +38,10 @@ static inline struct kit kit_with(struct mr_pubsub_options options)
     struct kit k = {.now = START};
 
     k.store = mr_pubsub_create(&options);
-    assert_int_equal(
-        mr_pubsub_topic_create(k.store, &(struct mr_pubsub_topic){.name = text(TOPIC)}, NULL).code,
-        0);
+    assert_int_equal(mr_pubsub_topic_create(
+                         k.store, &(struct mr_pubsub_topic_settings){.name = text(TOPIC)}, NULL)
+                         .code,
+                     0);
     return k;
 }
 
@@ -54,7 +55,8 @@ static inline void finish(struct kit *k)
     mr_pubsub_destroy(k->store);
 }
 
-static inline struct mr_pubsub_status subscribe(struct kit *k, struct mr_pubsub_subscription t)
+static inline struct mr_pubsub_status subscribe(struct kit *k,
+                                                struct mr_pubsub_subscription_settings t)
 {
     if (!t.name.data)
         t.name = text(SUB);
@@ -65,7 +67,7 @@ static inline struct mr_pubsub_status subscribe(struct kit *k, struct mr_pubsub_
 
 static inline void topic(struct kit *k, const char *name)
 {
-    struct mr_pubsub_topic t = {.name = text(name)};
+    struct mr_pubsub_topic_settings t = {.name = text(name)};
     assert_int_equal(mr_pubsub_topic_create(k->store, &t, NULL).code, 0);
 }
 

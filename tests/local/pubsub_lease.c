@@ -9,7 +9,7 @@ static void delivers_what_was_published(void **state)
     uint64_t id;
     (void)state;
 
-    assert_int_equal(subscribe(&k, (struct mr_pubsub_subscription){0}).code, 0);
+    assert_int_equal(subscribe(&k, (struct mr_pubsub_subscription_settings){0}).code, 0);
     k.now += 1234567;
     mr_pubsub_publish(k.store, text(TOPIC), &post, 1, k.now, &id);
     assert_int_equal(pull(&k), 1);
@@ -39,7 +39,7 @@ static void acked_message_is_gone(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     assert_int_equal(ack(&k, k.acks[0]), MR_PUBSUB_ACK_DONE);
@@ -57,7 +57,7 @@ static void expired_lease_comes_again_with_a_new_ack_id(void **state)
     char kept[200];
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     memcpy(kept, k.ids[0], 200);
@@ -77,7 +77,7 @@ static void extended_lease_lasts(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     assert_int_equal(modify(&k, k.acks[0], 600), MR_PUBSUB_ACK_DONE);
@@ -93,7 +93,7 @@ static void nack_brings_it_back_at_once_without_a_retry_policy(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     publish(&k, "b");
     assert_int_equal(pull(&k), 2);
@@ -109,7 +109,7 @@ static void deadline_outside_0_to_600_is_refused(void **state)
     int32_t wrong[] = {601, -1};
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     for (int i = 0; i < 2; i++)
@@ -125,7 +125,7 @@ static void deadlines_pair_with_ack_ids(void **state)
     int32_t seconds[] = {0, 60, 60};
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     publish(&k, "b");
     pull(&k);
@@ -144,7 +144,7 @@ static void ack_ids_look_like_the_services(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     assert_int_equal(k.acks[0].bytes, 190);
@@ -164,7 +164,7 @@ static void tampered_ack_id_is_refused_and_nothing_is_acked(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     publish(&k, "b");
     pull(&k);
@@ -183,11 +183,11 @@ static void tampered_ack_id_is_refused_and_nothing_is_acked(void **state)
 
 static void ack_id_of_another_subscription_is_refused(void **state)
 {
-    struct mr_pubsub_subscription other = {.name = mr_span_text(DEAD_SUB)};
+    struct mr_pubsub_subscription_settings other = {.name = mr_span_text(DEAD_SUB)};
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     subscribe(&k, other);
     publish(&k, "a");
     pull(&k);
@@ -202,7 +202,7 @@ static void ack_request_above_512_kib_is_refused(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     for (int i = 0; i < 3000; i++)
@@ -221,7 +221,7 @@ static void exactly_once_fails_the_ack_of_an_expired_lease(void **state)
     enum mr_pubsub_ack results[1];
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.exactly_once = true});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.exactly_once = true});
     publish(&k, "a");
     pull(&k);
     k.now += 11 * S;
@@ -242,7 +242,7 @@ static void retry_policy_backs_off_exponentially_within_its_bounds(void **state)
     int64_t base = 10 * S;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){
+    subscribe(&k, (struct mr_pubsub_subscription_settings){
                       .retry = true, .backoff_min_us = 10 * S, .backoff_max_us = 60 * S});
     publish(&k, "a");
     pull(&k);
@@ -264,8 +264,9 @@ static void dead_letter_after_max_attempts_carries_its_source(void **state)
     (void)state;
 
     topic(&k, DEAD);
-    subscribe(&k, (struct mr_pubsub_subscription){.name = text(DEAD_SUB), .topic = text(DEAD)});
-    subscribe(&k, (struct mr_pubsub_subscription){.dead_letter = text(DEAD)});
+    subscribe(
+        &k, (struct mr_pubsub_subscription_settings){.name = text(DEAD_SUB), .topic = text(DEAD)});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.dead_letter = text(DEAD)});
     k.now += 45000;
     id = publish(&k, "a");
     for (int attempt = 1; attempt <= 5; attempt++) {
@@ -301,7 +302,7 @@ static void without_its_dead_letter_topic_a_message_keeps_coming(void **state)
     (void)state;
 
     topic(&k, DEAD);
-    subscribe(&k, (struct mr_pubsub_subscription){.dead_letter = text(DEAD)});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.dead_letter = text(DEAD)});
     assert_int_equal(mr_pubsub_topic_delete(k.store, text(DEAD)).code, 0);
     publish(&k, "a");
     for (int attempt = 1; attempt <= 8; attempt++) {
@@ -313,11 +314,11 @@ static void without_its_dead_letter_topic_a_message_keeps_coming(void **state)
 
 static void one_copy_serves_all_subscriptions(void **state)
 {
-    struct mr_pubsub_subscription other = {.name = mr_span_text(DEAD_SUB)};
+    struct mr_pubsub_subscription_settings other = {.name = mr_span_text(DEAD_SUB)};
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     subscribe(&k, other);
     publish(&k, "a");
     assert_int_equal(mr_pubsub_figures(k.store).messages, 1);
@@ -337,7 +338,7 @@ static void memory_of_a_backlog_is_given_back(void **state)
     uint64_t full;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true});
     for (int i = 0; i < 50000; i++)
         publish_key(&k, "0123456789", i % 2 ? "a" : "");
     full = mr_pubsub_figures(k.store).memory_bytes;
@@ -354,7 +355,7 @@ static void time_may_leap_further_than_any_deadline(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){
+    subscribe(&k, (struct mr_pubsub_subscription_settings){
                       .retry = true, .backoff_min_us = 600 * S, .backoff_max_us = 600 * S});
     publish(&k, "a");
     pull(&k);
@@ -372,7 +373,7 @@ static void due_time_is_when_something_happens(void **state)
     (void)state;
 
     assert_int_equal(mr_pubsub_due_us(k.store), INT64_MAX);
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     assert_in_range(mr_pubsub_due_us(k.store), k.now + 10 * S, k.now + 10 * S + MR_PUBSUB_TICK_US);
@@ -386,7 +387,7 @@ static void retention_drops_old_messages(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.retention_us = 600 * S});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.retention_us = 600 * S});
     publish(&k, "old");
     k.now += 300 * S;
     publish(&k, "new");
@@ -402,7 +403,7 @@ static void seek_forward_drops_and_seek_back_restores_what_is_retained(void **st
     int64_t between;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.retain_acked = true});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.retain_acked = true});
     publish(&k, "a");
     between = k.now += S;
     publish(&k, "b");
@@ -425,7 +426,7 @@ static void duplicate_fault_delivers_twice_and_wants_two_acks(void **state)
     struct kit k = kit_with((struct mr_pubsub_options){.seed = 1, .faults = {.duplicate = 1}});
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     assert_int_equal(pull(&k), 1);
     uint64_t id = k.got[0].message_id;
@@ -442,7 +443,7 @@ static void lost_ack_fault_redelivers(void **state)
     struct kit k = kit_with((struct mr_pubsub_options){.seed = 1, .faults = {.ack_lost = 1}});
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     assert_int_equal(ack(&k, k.acks[0]), MR_PUBSUB_ACK_DONE);
@@ -457,7 +458,7 @@ static void delayed_ack_fault_acks_later_or_too_late(void **state)
     struct kit k = kit_with((struct mr_pubsub_options){.seed = 1, .faults = faults});
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     ack(&k, k.acks[0]);
@@ -481,7 +482,7 @@ static void unavailable_fault_asks_exactly_once_to_retry(void **state)
     enum mr_pubsub_ack result;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.exactly_once = true});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.exactly_once = true});
     publish(&k, "a");
     pull(&k);
     assert_int_equal(mr_pubsub_ack(k.store, text(SUB), k.acks, 1, k.now, &result).code,

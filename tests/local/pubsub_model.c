@@ -31,7 +31,7 @@ struct puller {
 
 struct sub {
     char name[64];
-    struct mr_pubsub_subscription settings;
+    struct mr_pubsub_subscription_settings settings;
     struct item items[ITEMS]; /* in order of publication */
     uint32_t count;
     struct puller pullers[PULLERS];
@@ -441,14 +441,14 @@ static void begin(uint64_t seed)
     before = (struct mr_pubsub_figures){0};
     now = START;
     store = mr_pubsub_create(&options);
-    mr_pubsub_topic_create(store, &(struct mr_pubsub_topic){.name = text(TOPIC)}, NULL);
-    mr_pubsub_topic_create(store, &(struct mr_pubsub_topic){.name = text(DEAD)}, NULL);
+    mr_pubsub_topic_create(store, &(struct mr_pubsub_topic_settings){.name = text(TOPIC)}, NULL);
+    mr_pubsub_topic_create(store, &(struct mr_pubsub_topic_settings){.name = text(DEAD)}, NULL);
     for (int i = 0; i < SUBS; i++) {
         struct sub *s = &subs[i];
         bool letters = i == LETTERED || i == ALL, retry = i == EXACT || i == ALL;
         memset(s, 0, sizeof *s);
         snprintf(s->name, sizeof s->name, "projects/p/subscriptions/%s", names[i]);
-        s->settings = (struct mr_pubsub_subscription){
+        s->settings = (struct mr_pubsub_subscription_settings){
             .name = text(s->name),
             .topic = i == LETTERS ? text(DEAD) : text(TOPIC),
             .ordering = i == ORDERED || i == ALL,

@@ -5,7 +5,8 @@ static struct kit ordered(bool exactly_once)
 {
     struct kit k = kit();
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true, .exactly_once = exactly_once});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true,
+                                                           .exactly_once = exactly_once});
     return k;
 }
 
@@ -113,10 +114,10 @@ static void backoff_holds_the_whole_key(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true,
-                                                  .retry = true,
-                                                  .backoff_min_us = 20 * S,
-                                                  .backoff_max_us = 20 * S});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true,
+                                                           .retry = true,
+                                                           .backoff_min_us = 20 * S,
+                                                           .backoff_max_us = 20 * S});
     publish_key(&k, "a", "k");
     publish_key(&k, "b", "k");
     pull(&k);
@@ -133,10 +134,10 @@ static void backoff_of_a_later_one_outlives_the_earlier_ones(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true,
-                                                  .retry = true,
-                                                  .backoff_min_us = 20 * S,
-                                                  .backoff_max_us = 600 * S});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true,
+                                                           .retry = true,
+                                                           .backoff_min_us = 20 * S,
+                                                           .backoff_max_us = 600 * S});
     publish_key(&k, "a", "k");
     publish_key(&k, "b", "k");
     pull(&k);
@@ -157,10 +158,10 @@ static void a_batch_stops_before_a_message_in_backoff(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true,
-                                                  .retry = true,
-                                                  .backoff_min_us = 20 * S,
-                                                  .backoff_max_us = 600 * S});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true,
+                                                           .retry = true,
+                                                           .backoff_min_us = 20 * S,
+                                                           .backoff_max_us = 600 * S});
     publish_key(&k, "z", "k");
     publish_key(&k, "a", "k");
     publish_key(&k, "b", "k");
@@ -205,7 +206,8 @@ static void dead_letter_lets_the_key_go_on(void **state)
     (void)state;
 
     topic(&k, DEAD);
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true, .dead_letter = text(DEAD)});
+    subscribe(
+        &k, (struct mr_pubsub_subscription_settings){.ordering = true, .dead_letter = text(DEAD)});
     publish_key(&k, "a", "k");
     publish_key(&k, "b", "k");
     for (int i = 0; i < 5; i++) {

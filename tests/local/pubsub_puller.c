@@ -18,7 +18,7 @@ static void outstanding_messages_are_limited(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     k.puller = open_with(&k, SUB, limited(3, 0));
     publish_many(&k, 10);
     assert_int_equal(pull(&k), 3);
@@ -36,7 +36,7 @@ static void outstanding_bytes_are_limited_but_one_message_always_fits(void **sta
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish_many(&k, 10);
     assert_int_equal(next(&k, open_with(&k, SUB, limited(0, 25))), 2);
     assert_int_equal(next(&k, open_with(&k, SUB, limited(0, 5))), 1);
@@ -54,7 +54,7 @@ static void an_expired_lease_frees_its_place(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     k.puller = open_with(&k, SUB, limited(1, 0));
     publish_many(&k, 2);
     pull(&k);
@@ -72,7 +72,7 @@ static void responses_carry_many_messages_up_to_their_caps(void **state)
     uint32_t count;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish_many(&k, 100);
     p = open_stream(&k, SUB);
     mr_pubsub_next(k.store, p, k.now, 40, 10000000, &got, &count);
@@ -91,7 +91,7 @@ static void streams_share_a_backlog_evenly(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     for (int i = 0; i < 4; i++) {
         struct mr_pubsub_puller_settings t = limited(0, 0);
         t.context = &counts[i];
@@ -110,7 +110,7 @@ static void one_message_wakes_one_stream(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     for (int i = 0; i < 3; i++)
         open_stream(&k, SUB);
     assert_null(mr_pubsub_ready(k.store));
@@ -128,7 +128,7 @@ static void unary_pull_answers_once_with_the_subscriptions_deadline(void **state
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ack_deadline_s = 20});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ack_deadline_s = 20});
     struct mr_pubsub_puller *p = open_with(&k, SUB,
                                            (struct mr_pubsub_puller_settings){.messages_max = 2});
     assert_int_equal(next(&k, p), 0);
@@ -160,7 +160,7 @@ static void settings_of_a_puller_are_checked(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     for (size_t i = 0; i < MR_COUNT(cases); i++)
         assert_int_equal(
             mr_pubsub_puller_open(k.store, text(SUB), &cases[i].settings, k.now, &p).code,
@@ -185,7 +185,7 @@ static void an_old_stream_ends_unavailable(void **state)
     uint32_t count;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     struct mr_pubsub_puller *p = open_stream(&k, SUB);
     assert_int_equal(mr_pubsub_due_us(k.store), k.now + 1800 * S);
     mr_pubsub_tick(k.store, k.now += 1800 * S - 1);
@@ -204,7 +204,7 @@ static void leases_outlive_their_stream(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     struct mr_pubsub_puller *p = open_stream(&k, SUB);
     next(&k, p);
@@ -222,7 +222,7 @@ static void deleting_or_detaching_ends_the_streams(void **state)
         struct kit k = kit();
         uint32_t count;
 
-        subscribe(&k, (struct mr_pubsub_subscription){0});
+        subscribe(&k, (struct mr_pubsub_subscription_settings){0});
         publish_many(&k, 2);
         struct mr_pubsub_puller *p = open_with(&k, SUB, limited(1, 0));
         next(&k, p);
@@ -247,10 +247,10 @@ static void push_and_detached_subscriptions_refuse_pullers(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.push = true});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.push = true});
     assert_int_equal(mr_pubsub_puller_open(k.store, text(SUB), &t, k.now, &p).code,
                      MR_PUBSUB_FAILED_PRECONDITION);
-    subscribe(&k, (struct mr_pubsub_subscription){.name = text(DEAD_SUB)});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.name = text(DEAD_SUB)});
     mr_pubsub_detach(k.store, text(DEAD_SUB));
     assert_int_equal(mr_pubsub_puller_open(k.store, text(DEAD_SUB), &t, k.now, &p).code,
                      MR_PUBSUB_FAILED_PRECONDITION);

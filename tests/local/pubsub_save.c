@@ -58,7 +58,7 @@ static void unacked_messages_survive_and_acked_ones_do_not_return(void **state)
     uint64_t id;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     publish(&k, "b");
     assert_int_equal(pull(&k), 2);
@@ -81,7 +81,7 @@ static void ack_ids_of_before_are_stale_not_malformed(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     pull(&k);
     restart(&k);
@@ -96,7 +96,7 @@ static void a_life_that_was_not_saved_leaves_its_ids_unused(void **state)
     uint64_t unsaved;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     restart(&k);
     for (int life = 0; life < 3; life++) {
         unsaved = publish(&k, "lost");
@@ -120,24 +120,24 @@ static void a_life_that_was_not_saved_leaves_its_ids_unused(void **state)
 
 static void settings_attempts_and_order_survive(void **state)
 {
-    struct mr_pubsub_subscription before, after;
+    struct mr_pubsub_subscription_settings before, after;
     struct kit k = kit();
     (void)state;
 
     topic(&k, DEAD);
-    subscribe(&k, (struct mr_pubsub_subscription){.ack_deadline_s = 77,
-                                                  .retention_us = 1000 * S,
-                                                  .retain_acked = true,
-                                                  .ordering = true,
-                                                  .exactly_once = true,
-                                                  .filter = text("-attributes:skip"),
-                                                  .dead_letter = text(DEAD),
-                                                  .attempts_max = 9,
-                                                  .retry = true,
-                                                  .backoff_min_us = 0,
-                                                  .backoff_max_us = 0,
-                                                  .expiration_us = -1,
-                                                  .extra = text("extra")});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ack_deadline_s = 77,
+                                                           .retention_us = 1000 * S,
+                                                           .retain_acked = true,
+                                                           .ordering = true,
+                                                           .exactly_once = true,
+                                                           .filter = text("-attributes:skip"),
+                                                           .dead_letter = text(DEAD),
+                                                           .attempts_max = 9,
+                                                           .retry = true,
+                                                           .backoff_min_us = 0,
+                                                           .backoff_max_us = 0,
+                                                           .expiration_us = -1,
+                                                           .extra = text("extra")});
     publish_key(&k, "a", "k");
     publish_key(&k, "b", "k");
     publish_key(&k, "c", "k");
@@ -171,8 +171,8 @@ static void a_shared_message_stays_one_copy(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
-    subscribe(&k, (struct mr_pubsub_subscription){.name = text(DEAD_SUB)});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.name = text(DEAD_SUB)});
     for (int i = 0; i < 10000; i++)
         publish(&k, "0123456789");
     restart(&k);
@@ -185,12 +185,12 @@ static void a_shared_message_stays_one_copy(void **state)
 
 static void deleted_topics_and_detached_subscriptions_survive(void **state)
 {
-    struct mr_pubsub_subscription t;
+    struct mr_pubsub_subscription_settings t;
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
-    subscribe(&k, (struct mr_pubsub_subscription){.name = text(DEAD_SUB)});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.name = text(DEAD_SUB)});
     mr_pubsub_detach(k.store, text(DEAD_SUB));
     mr_pubsub_topic_delete(k.store, text(TOPIC));
     restart(&k);
@@ -221,7 +221,7 @@ static void every_cut_and_every_flipped_bit_is_noticed(void **state)
     int fd;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.ordering = true});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.ordering = true});
     publish_key(&k, "a", "k");
     publish(&k, "b");
     assert_int_equal(mr_pubsub_save(k.store, directory), MR_OK);

@@ -39,7 +39,7 @@ static void in_and_out(void **state)
     uint64_t rounds = getenv("MR_BENCH") ? 2000 : 100, got = 0, from = mr_thread_cpu_ns();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     for (uint64_t i = 0; i < rounds; i++) {
         mr_pubsub_publish(k.store, text(TOPIC), posts, BATCH, k.now += 1000, ids);
         take_and_ack(&k, &got);
@@ -56,7 +56,7 @@ static void through_a_backlog(void **state)
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     for (uint64_t i = 0; i < rounds; i++)
         mr_pubsub_publish(k.store, text(TOPIC), posts, BATCH, k.now += 1000, ids);
     report("publish into a backlog", rounds * BATCH, from);
@@ -76,7 +76,7 @@ static void with_a_lease_window(void **state)
     int32_t seconds = 60;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     for (uint64_t i = 0; i < rounds; i++) {
         mr_pubsub_publish(k.store, text(TOPIC), posts, BATCH, k.now += 1000, ids);
         pull(&k);

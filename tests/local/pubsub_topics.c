@@ -24,21 +24,21 @@ static void names_follow_the_rules(void **state)
     for (size_t i = 0; i < MR_COUNT(good); i++)
         topic(&k, good[i]);
     for (size_t i = 0; i < MR_COUNT(bad); i++) {
-        struct mr_pubsub_topic t = {.name = text(bad[i])};
+        struct mr_pubsub_topic_settings t = {.name = text(bad[i])};
         assert_int_equal(mr_pubsub_topic_create(k.store, &t, NULL).code,
                          MR_PUBSUB_INVALID_ARGUMENT);
     }
     memset(longest + 18, 'a', 255);
     topic(&k, longest);
     longest[18 + 255] = 'a';
-    struct mr_pubsub_topic t = {.name = text(longest)};
+    struct mr_pubsub_topic_settings t = {.name = text(longest)};
     assert_int_equal(mr_pubsub_topic_create(k.store, &t, NULL).code, MR_PUBSUB_INVALID_ARGUMENT);
     finish(&k);
 }
 
 static void what_exists_or_not_is_told_with_its_short_name(void **state)
 {
-    struct mr_pubsub_topic t = {.name = mr_span_text(TOPIC)};
+    struct mr_pubsub_topic_settings t = {.name = mr_span_text(TOPIC)};
     struct mr_pubsub_status status;
     struct kit k = kit();
     (void)state;
@@ -47,12 +47,14 @@ static void what_exists_or_not_is_told_with_its_short_name(void **state)
     status = mr_pubsub_topic_get(k.store, text(DEAD), NULL);
     assert_int_equal(status.code, MR_PUBSUB_NOT_FOUND);
     assert_non_null(strstr(status.text, "resource=orders-dlq"));
-    assert_int_equal(subscribe(&k, (struct mr_pubsub_subscription){.topic = text(DEAD)}).code,
-                     MR_PUBSUB_NOT_FOUND);
-    assert_int_equal(subscribe(&k, (struct mr_pubsub_subscription){.dead_letter = text(DEAD)}).code,
-                     MR_PUBSUB_NOT_FOUND);
-    assert_int_equal(subscribe(&k, (struct mr_pubsub_subscription){0}).code, 0);
-    assert_int_equal(subscribe(&k, (struct mr_pubsub_subscription){0}).code,
+    assert_int_equal(
+        subscribe(&k, (struct mr_pubsub_subscription_settings){.topic = text(DEAD)}).code,
+        MR_PUBSUB_NOT_FOUND);
+    assert_int_equal(
+        subscribe(&k, (struct mr_pubsub_subscription_settings){.dead_letter = text(DEAD)}).code,
+        MR_PUBSUB_NOT_FOUND);
+    assert_int_equal(subscribe(&k, (struct mr_pubsub_subscription_settings){0}).code, 0);
+    assert_int_equal(subscribe(&k, (struct mr_pubsub_subscription_settings){0}).code,
                      MR_PUBSUB_ALREADY_EXISTS);
     assert_int_equal(mr_pubsub_subscription_delete(k.store, text(DEAD_SUB)).code,
                      MR_PUBSUB_NOT_FOUND);
@@ -61,12 +63,12 @@ static void what_exists_or_not_is_told_with_its_short_name(void **state)
 
 static void a_subscription_has_the_services_defaults(void **state)
 {
-    struct mr_pubsub_subscription t;
+    struct mr_pubsub_subscription_settings t;
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k,
-              (struct mr_pubsub_subscription){.dead_letter = text(TOPIC), .extra = text("labels")});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.dead_letter = text(TOPIC),
+                                                           .extra = text("labels")});
     assert_int_equal(mr_pubsub_subscription_get(k.store, text(SUB), &t).code, 0);
     assert_int_equal(t.ack_deadline_s, 10);
     assert_int_equal(t.retention_us, 604800 * S);
@@ -78,7 +80,7 @@ static void a_subscription_has_the_services_defaults(void **state)
 
 static void settings_outside_their_ranges_are_refused(void **state)
 {
-    const struct mr_pubsub_subscription wrong[] = {
+    const struct mr_pubsub_subscription_settings wrong[] = {
         {.ack_deadline_s = 9},
         {.ack_deadline_s = 601},
         {.retention_us = 600 * S - 1},
@@ -103,11 +105,11 @@ static void settings_outside_their_ranges_are_refused(void **state)
 
 static void an_update_replaces_what_may_change(void **state)
 {
-    struct mr_pubsub_subscription t, after;
+    struct mr_pubsub_subscription_settings t, after;
     struct kit k = kit();
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.extra = text("old")});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){.extra = text("old")});
     mr_pubsub_subscription_get(k.store, text(SUB), &t);
     t.ack_deadline_s = 60;
     t.exactly_once = true;
@@ -136,8 +138,9 @@ static void an_update_replaces_what_may_change(void **state)
 
 static void a_topic_keeps_what_the_front_gives_it(void **state)
 {
-    struct mr_pubsub_topic t = {.name = mr_span_text(TOPIC), .extra = mr_span_text("labels")};
-    struct mr_pubsub_topic after;
+    struct mr_pubsub_topic_settings t = {.name = mr_span_text(TOPIC),
+                                         .extra = mr_span_text("labels")};
+    struct mr_pubsub_topic_settings after;
     struct kit k = kit();
     (void)state;
 
@@ -153,13 +156,13 @@ static void a_topic_keeps_what_the_front_gives_it(void **state)
 
 static void a_deleted_topic_leaves_its_subscription_pullable(void **state)
 {
-    struct mr_pubsub_subscription t;
+    struct mr_pubsub_subscription_settings t;
     struct mr_pubsub_post post = {.data = mr_span_text("b")};
     struct kit k = kit();
     uint64_t id;
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "a");
     assert_int_equal(mr_pubsub_topic_delete(k.store, text(TOPIC)).code, 0);
     mr_pubsub_subscription_get(k.store, text(SUB), &t);
@@ -180,7 +183,7 @@ static void a_new_subscription_sees_nothing_older(void **state)
 
     publish(&k, "a");
     assert_int_equal(mr_pubsub_figures(k.store).messages, 0);
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     publish(&k, "b");
     assert_int_equal(pull(&k), 1);
     assert_true(data_is(&k.got[0], "b"));
@@ -196,7 +199,8 @@ static void a_filter_acks_what_does_not_match(void **state)
     uint64_t ids[2];
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){.filter = text("attributes.region = \"eu\"")});
+    subscribe(
+        &k, (struct mr_pubsub_subscription_settings){.filter = text("attributes.region = \"eu\"")});
     assert_int_equal(mr_pubsub_publish(k.store, text(TOPIC), posts, 2, k.now, ids).code, 0);
     assert_int_equal(mr_pubsub_figures(k.store).messages, 1);
     assert_int_equal(pull(&k), 1);
@@ -298,7 +302,7 @@ static void a_full_store_refuses_and_recovers(void **state)
     struct mr_pubsub_post post = {.data = mr_span_of(data, sizeof data)};
     (void)state;
 
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     assert_int_equal(try_publish(&k, &post, 1), 0);
     assert_int_equal(try_publish(&k, &post, 1), MR_PUBSUB_RESOURCE_EXHAUSTED);
     pull(&k);
@@ -307,7 +311,7 @@ static void a_full_store_refuses_and_recovers(void **state)
     finish(&k);
 }
 
-static uint32_t list(struct kit *k, enum mr_pubsub_list kind, const char *parent, int32_t size,
+static uint32_t list(struct kit *k, enum mr_pubsub_listing kind, const char *parent, int32_t size,
                      const char *token, struct mr_pubsub_page *page)
 {
     assert_int_equal(mr_pubsub_page_get(k->store, kind, text(parent), size, text(token), page).code,
@@ -334,7 +338,7 @@ static void lists_come_in_pages(void **state)
     assert_true(mr_span_equal(page.names[0], text("projects/p/topics/three")));
     assert_string_equal(page.next_token, "");
     assert_int_equal(list(&k, MR_PUBSUB_SUBSCRIPTIONS, "projects/p", 0, "", &page), 0);
-    subscribe(&k, (struct mr_pubsub_subscription){0});
+    subscribe(&k, (struct mr_pubsub_subscription_settings){0});
     assert_int_equal(list(&k, MR_PUBSUB_SUBSCRIPTIONS, "projects/p", 0, "", &page), 1);
     assert_int_equal(list(&k, MR_PUBSUB_TOPIC_SUBSCRIPTIONS, TOPIC, 0, "", &page), 1);
     assert_int_equal(
