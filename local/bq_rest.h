@@ -44,6 +44,9 @@ char *mr_bq_rest_decode(struct mr_bq_heap *heap, struct mr_span text); /* percen
 
 /* fields[] of a schema. */
 json_t *mr_bq_rest_fields(const struct mr_bq_column *columns, uint32_t count);
+/* Writes each type of a schema's fields by the one name that the service answers with: INT64
+ * becomes INTEGER. NULL is accepted. */
+void mr_bq_rest_rename_types(json_t *fields);
 int32_t mr_bq_rest_type(const char *name); /* enum mr_bigquery_type, 0: unknown */
 const char *mr_bq_rest_type_name(int32_t type);
 

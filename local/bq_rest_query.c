@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "local/bq_rest.h"
 
@@ -234,7 +235,7 @@ static bool integers_of(struct mr_bq_rest *rest)
     const char *parameter = mr_bq_rest_parameter(rest, "formatOptions.useInt64Timestamp");
 
     return json_is_true(json_object_get(options, "useInt64Timestamp")) ||
-           (parameter && strcmp(parameter, "true") == 0);
+           (parameter && strcasecmp(parameter, "true") == 0);
 }
 
 /* Rows [first, first + most) of a finished job. */
@@ -249,9 +250,13 @@ static json_t *page(struct mr_bq_rest *rest, const struct mr_bq_jobs *job, const
     int64_t last = MR_MIN(first + MR_MIN(MR_MAX(most, 0), PAGE_ROWS), total);
     for (int64_t i = first; i < last; i++)
         json_array_append(rows, json_array_get(all, (size_t)i));
-    json_t *out = json_pack("{sssbsosOsosbss}", "kind", kind, "jobComplete", 1, "jobReference",
-                            reference_of(rest, job), "schema", job->schema, "rows", rows,
-                            "cacheHit", 0, "totalBytesProcessed", "0");
+    json_t *out = json_pack("{sssbsosOsbss}", "kind", kind, "jobComplete", 1, "jobReference",
+                            reference_of(rest, job), "schema", job->schema, "cacheHit", 0,
+                            "totalBytesProcessed", "0");
+    /* Absent when empty: a client that asked for none would take an empty page for the last. */
+    if (json_array_size(rows) > 0)
+        json_object_set(out, "rows", rows);
+    json_decref(rows);
     mr_bq_rest_set_number(out, "totalRows", total);
     if (last < total && last > first)
         mr_bq_rest_set_number(out, "pageToken", last);

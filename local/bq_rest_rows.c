@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "local/bq_rest.h"
 
@@ -408,7 +409,7 @@ void mr_bq_rest_data(struct mr_bq_rest *rest)
     json_t *list = json_array();
     for (; sqlite3_step(rows) == SQLITE_ROW; count++)
         json_array_append_new(list, mr_bq_rest_row(store, table->columns, table->column_count, rows,
-                                                   integers && strcmp(integers, "true") == 0));
+                                                   integers && strcasecmp(integers, "true") == 0));
     sqlite3_finalize(size);
     sqlite3_finalize(rows);
     json_t *out = json_pack("{ss}", "kind", "bigquery#tableDataList");

@@ -49,6 +49,20 @@ const char *mr_bq_rest_type_name(int32_t type)
     return "STRING";
 }
 
+void mr_bq_rest_rename_types(json_t *fields)
+{
+    size_t index;
+    json_t *field;
+
+    json_array_foreach(fields, index, field)
+    {
+        int32_t type = mr_bq_rest_type(mr_bq_rest_text(field, "type"));
+        if (type)
+            json_object_set_new(field, "type", json_string(mr_bq_rest_type_name(type)));
+        mr_bq_rest_rename_types(json_object_get(field, "fields"));
+    }
+}
+
 static const char *MODES[] = {"", "NULLABLE", "REQUIRED", "REPEATED"};
 
 json_t *mr_bq_rest_fields(const struct mr_bq_column *columns, uint32_t count)

@@ -221,6 +221,7 @@ static json_t *table_json(struct mr_bq_rest *rest, struct mr_bq_table *table)
     json_t *json = mr_bq_rest_parse(mr_span_text(table->resource));
 
     reference_set(json, table);
+    mr_bq_rest_rename_types(json_object_get(json_object_get(json, "schema"), "fields"));
     json_object_set_new(json, "kind", json_string("bigquery#table"));
     json_object_set_new(json, "etag", json_string(etag_of(table)));
     json_object_set_new(json, "location", json_string(rest->store->options.location));
