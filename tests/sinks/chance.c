@@ -48,7 +48,7 @@ static void run_by_chance(enum mr_delivery delivery, uint64_t seed)
     fake.judge = by_chance;
     fake.bad_every = chance(2) ? 0 : 501;
     fake.name_bad_rows = chance(2);
-    fake.slow = chance(2);
+    fake.slow = (uint32_t)chance(2) * (1 + (uint32_t)chance(12));
     for (uint32_t i = 0; i < 60; i++) {
         for (uint64_t n = chance(4); n > 0; n--)
             if (writer.buffers.count > 1)

@@ -371,7 +371,7 @@ void fake_turn(struct fake *fake)
 {
     struct fake_request request = fake->queue[0];
 
-    if (fake->queued == 0)
+    if (fake->queued == 0 || ++fake->turns % fake->slow != 0)
         return;
     memmove(fake->queue, fake->queue + 1, --fake->queued * sizeof request);
     if (request.call->connection && request.call->serial == request.serial && !request.call->over)

@@ -88,7 +88,7 @@ struct fake {
     bool name_bad_rows;        /* ... by row_errors, or the whole request without a word */
     int64_t bad_every;         /* also all rows that this divides; 0: none */
     const char *bearer_wanted; /* UNAUTHENTICATED for calls with another */
-    bool slow;                 /* one append a fake_turn; else at once */
+    uint32_t slow, turns;      /* appends take so many fake_turns; 0: taken at once */
     uint64_t seed;
     struct fake_request queue[FAKE_QUEUE];
     uint32_t queued;

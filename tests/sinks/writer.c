@@ -144,7 +144,7 @@ static void mends_while_answers_are_on_their_way(void **state)
 {
     (void)state;
     start(MR_EXACTLY_ONCE);
-    fake.slow = true;
+    fake.slow = 10;
     script(2, (struct fake_plan){FAKE_ERROR, MR_GRPC_INTERNAL, 0, "oops"});
     feed_appends(6, 50);
     end();
@@ -159,7 +159,7 @@ static void distrusts_answers_after_one_it_cannot_read(void **state)
 {
     (void)state;
     start(MR_EXACTLY_ONCE);
-    fake.slow = true;
+    fake.slow = 10;
     script(1, (struct fake_plan){.act = FAKE_GARBAGE});
     feed_appends(6, 50);
     end();
@@ -275,7 +275,7 @@ static void finds_an_unnamed_bad_row(void **state)
     for (int64_t bad = 100; bad < 150; bad += 7) {
         start(MR_EXACTLY_ONCE);
         fake.bad_row = bad;
-        fake.slow = bad % 2;
+        fake.slow = bad % 2 ? 10 : 0;
         feed_appends(6, 50);
         end();
         expect_once();
@@ -422,6 +422,18 @@ static void stops_without_permission(void **state)
     feed_appends(3, 50);
     run_for(SECOND_NS);
     expect_fault(MR_E_BIGQUERY_REFUSED, "PERMISSION_DENIED: updateData missing");
+    stop();
+}
+
+static void stops_when_permission_is_withdrawn(void **state)
+{
+    (void)state;
+    start(MR_AT_LEAST_ONCE);
+    feed_appends(1, 50);
+    run_for(SECOND_NS);
+    fake_end_calls(&fake, MR_GRPC_PERMISSION_DENIED, "no longer yours");
+    run_for(SECOND_NS);
+    expect_fault(MR_E_BIGQUERY_REFUSED, "no longer yours");
     stop();
 }
 
@@ -592,6 +604,7 @@ int main(void)
         cmocka_unit_test(stops_without_a_table_for_the_default_stream),
         cmocka_unit_test(outlasts_a_quota),
         cmocka_unit_test(stops_without_permission),
+        cmocka_unit_test(stops_when_permission_is_withdrawn),
         cmocka_unit_test(takes_a_new_credential),
         cmocka_unit_test(stops_when_no_credential_comes),
         cmocka_unit_test(waits_for_a_count_that_lags),
