@@ -18,6 +18,7 @@ static struct fake_plan by_chance(struct fake *f, uint32_t number)
         {FAKE_ERROR, MR_GRPC_RESOURCE_EXHAUSTED, 0, "quota"},
         {.act = FAKE_TAKE_CLOSE},
         {.act = FAKE_CLOSE},
+        {.act = FAKE_GARBAGE},
         {.act = FAKE_EOF},
         {.act = FAKE_GOAWAY},
         {.act = FAKE_FINALIZE},
@@ -47,6 +48,7 @@ static void run_by_chance(enum mr_delivery delivery, uint64_t seed)
     fake.judge = by_chance;
     fake.bad_every = chance(2) ? 0 : 501;
     fake.name_bad_rows = chance(2);
+    fake.slow = (uint32_t)chance(2) * (1 + (uint32_t)chance(12));
     for (uint32_t i = 0; i < 60; i++) {
         for (uint64_t n = chance(4); n > 0; n--)
             if (writer.buffers.count > 1)

@@ -336,11 +336,56 @@ static void append(struct fake_call *call, struct mr_span message)
         answer_error(call, plan.code, plan.storage, plan.text);
     else if (plan.act == FAKE_TAKE_CLOSE || plan.act == FAKE_FINALIZE)
         close_now(c);
+    else if (plan.act == FAKE_GARBAGE)
+        answer(call, mr_span_text("\x0a\x7fnot whole"));
     else if (plan.act != FAKE_SILENCE)
         answer_taken(call, offset);
     call->stream->finalized |= plan.act == FAKE_FINALIZE && call->stream->committed;
     if (plan.act == FAKE_GOAWAY)
         mr_h2_goaway(mr_link_h2(c->link), MR_H2_NO_ERROR, mr_span_text("drain"));
+}
+
+static void enqueue(struct fake_call *call, struct mr_span message)
+{
+    struct fake *fake = call->connection->fake;
+    struct fake_request *request = &fake->queue[fake->queued++];
+
+    MR_ASSERT(fake->queued <= FAKE_QUEUE);
+    *request = (struct fake_request){call, call->serial, malloc(message.bytes), message.bytes};
+    memcpy(request->bytes, message.data, message.bytes);
+    fake->queued_max = MR_MAX(fake->queued_max, fake->queued);
+}
+
+static void end_if_all_answered(struct fake_call *call)
+{
+    struct fake *fake = call->connection->fake;
+
+    for (uint32_t i = 0; i < fake->queued; i++)
+        if (fake->queue[i].serial == call->serial)
+            return;
+    if (call->half_closed)
+        end_call(call, MR_GRPC_OK, 0, "");
+}
+
+void fake_turn(struct fake *fake)
+{
+    struct fake_request request = fake->queue[0];
+
+    if (fake->queued == 0 || ++fake->turns % fake->slow != 0)
+        return;
+    memmove(fake->queue, fake->queue + 1, --fake->queued * sizeof request);
+    if (request.call->connection && request.call->serial == request.serial && !request.call->over)
+        append(request.call, mr_span_of(request.bytes, request.count));
+    if (request.call->connection && request.call->serial == request.serial)
+        end_if_all_answered(request.call);
+    free(request.bytes);
+}
+
+void fake_end_calls(struct fake *fake, int32_t code, const char *text)
+{
+    for (uint32_t i = 0; i < FAKE_CALLS; i++)
+        if (fake->calls[i].connection && fake->calls[i].method == MR_BIGQUERY_APPEND_ROWS)
+            end_call(&fake->calls[i], code, 0, text);
 }
 
 static void create(struct fake_call *call, struct mr_span message)
@@ -404,7 +449,7 @@ static void on_headers(void *self, struct mr_h2_stream *h2, enum mr_h2_block blo
     while (call->connection)
         MR_ASSERT(++call < fake->calls + FAKE_CALLS);
     uint8_t *body = call->body ? call->body : malloc(BODY_BYTES);
-    *call = (struct fake_call){.connection = c, .h2 = h2, .body = body};
+    *call = (struct fake_call){.connection = c, .h2 = h2, .body = body, .serial = ++fake->serials};
     call->method = MR_BIGQUERY_METHOD_COUNT;
     call->whole = mr_grpc_whole_of(body, BODY_BYTES);
     h2->user = call;
@@ -432,7 +477,7 @@ static void on_data(void *self, struct mr_h2_stream *h2, struct mr_span bytes)
     while (call && !call->over && !c->dying &&
            mr_grpc_whole_next(&call->whole, &bytes, &message) == MR_OK) {
         if (call->method == MR_BIGQUERY_APPEND_ROWS)
-            append(call, message);
+            (c->fake->slow ? enqueue : append)(call, message);
         else if (call->method == MR_BIGQUERY_CREATE_WRITE_STREAM)
             create(call, message);
         else
@@ -444,8 +489,10 @@ static void on_end(void *self, struct mr_h2_stream *h2)
 {
     struct fake_call *call = h2->user;
     (void)self;
-    if (call && call->method == MR_BIGQUERY_APPEND_ROWS)
-        end_call(call, MR_GRPC_OK, 0, "");
+    if (!call || call->method != MR_BIGQUERY_APPEND_ROWS)
+        return;
+    call->half_closed = true;
+    end_if_all_answered(call);
 }
 
 static void on_closed(void *self, struct mr_h2_stream *h2, uint32_t code)
@@ -507,4 +554,6 @@ void fake_finish(struct fake *fake)
         mr_io_turn(fake->io, 1000000);
     for (uint32_t i = 0; i < FAKE_CALLS; i++)
         free(fake->calls[i].body);
+    while (fake->queued > 0)
+        free(fake->queue[--fake->queued].bytes);
 }

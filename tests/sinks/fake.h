@@ -12,6 +12,7 @@
 #define FAKE_STREAMS     64
 #define FAKE_CALLS       64
 #define FAKE_CONNECTIONS 16
+#define FAKE_QUEUE       64
 #define FAKE_ROWS        80000
 
 /* What becomes of one append. */
@@ -27,12 +28,21 @@ enum fake_act {
     FAKE_FINALIZE, /* takes the rows, finalizes the stream, then closes: an answer is lost */
     FAKE_FORGET,   /* the stream is gone, with NOT_FOUND */
     FAKE_SILENCE,  /* takes the rows and never answers */
+    FAKE_GARBAGE,  /* takes the rows and answers what nobody can read */
 };
 
 struct fake_plan {
     enum fake_act act;
     int32_t code, storage;
     const char *text;
+};
+
+/* A request that lies in the service's queue. */
+struct fake_request {
+    struct fake_call *call;
+    uint64_t serial; /* of the call, whose place may be another's by then */
+    uint8_t *bytes;
+    size_t count;
 };
 
 struct fake_stream {
@@ -48,7 +58,8 @@ struct fake_call {
     struct fake_connection *connection; /* NULL: free */
     struct mr_h2_stream *h2;
     enum mr_bigquery_method method;
-    bool responded, over;
+    uint64_t serial;
+    bool responded, half_closed, over;
     struct fake_stream *stream; /* of an AppendRows call */
     uint8_t *body;
     struct mr_grpc_whole whole;
@@ -77,14 +88,21 @@ struct fake {
     bool name_bad_rows;        /* ... by row_errors, or the whole request without a word */
     int64_t bad_every;         /* also all rows that this divides; 0: none */
     const char *bearer_wanted; /* UNAUTHENTICATED for calls with another */
+    uint32_t slow, turns;      /* appends take so many fake_turns; 0: taken at once */
     uint64_t seed;
+    struct fake_request queue[FAKE_QUEUE];
+    uint32_t queued;
+    uint64_t serials;
     /* Seen. */
     uint32_t appends, connected, creates, finalizes, call_count, introduced, named_again;
-    uint32_t default_with_offset, in_flight_max, held;
+    uint32_t default_with_offset, queued_max;
 };
 
 void fake_init(struct fake *fake, struct mr_io *io); /* 127.0.0.1, a port of its own */
 void fake_finish(struct fake *fake);                 /* turns its io until all is closed */
+void fake_turn(struct fake *fake);                   /* takes the oldest of the queue, if slow */
+/* Ends every AppendRows call with this status. */
+void fake_end_calls(struct fake *fake, int32_t code, const char *text);
 struct fake_stream *fake_stream_find(struct fake *fake, const char *name);
 
 #endif

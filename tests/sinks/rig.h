@@ -119,6 +119,7 @@ static inline void step(void)
     void *block;
 
     mr_bigquery_writer_turn(&writer, now_ns);
+    fake_turn(&fake);
     mr_io_turn(io, 0);
     now_ns += STEP_NS;
     while (mr_spsc_take(&returned, &block, 1) == 1)

@@ -135,6 +135,36 @@ static void believes_rows_over_an_error(void **state)
     feed_appends(6, 50);
     end();
     expect_once();
+    assert_int_equal(fake.appends, 6); /* no row was sent again */
+    stop();
+}
+
+/* The failure is told while later appends are still on their way. */
+static void mends_while_answers_are_on_their_way(void **state)
+{
+    (void)state;
+    start(MR_EXACTLY_ONCE);
+    fake.slow = 10;
+    script(2, (struct fake_plan){FAKE_ERROR, MR_GRPC_INTERNAL, 0, "oops"});
+    feed_appends(6, 50);
+    end();
+    expect_once();
+    assert_true(fake.queued_max > 2);
+    assert_int_equal(fake.appends, 6 + 4);
+    assert_int_equal(fake.call_count, 1);
+    stop();
+}
+
+static void distrusts_answers_after_one_it_cannot_read(void **state)
+{
+    (void)state;
+    start(MR_EXACTLY_ONCE);
+    fake.slow = 10;
+    script(1, (struct fake_plan){.act = FAKE_GARBAGE});
+    feed_appends(6, 50);
+    end();
+    expect_once();
+    assert_int_equal(fake.call_count, 2);
     stop();
 }
 
@@ -184,10 +214,14 @@ static void reopens_what_idled_out(void **state)
     start(MR_EXACTLY_ONCE);
     feed_appends(1, 50);
     run_for(SECOND_NS);
-    script(1, (struct fake_plan){FAKE_STATUS, MR_GRPC_ABORTED, 0, "inactive for 600 seconds"});
-    feed_appends(2, 50);
+    fake_end_calls(&fake, MR_GRPC_ABORTED, "inactive for 600 seconds");
+    run_for(SECOND_NS);
+    assert_int_equal(fake.call_count, 1); /* not before there is something to send */
+    feed_appends(1, 50);
     end();
     expect_once();
+    assert_int_equal(fake.call_count, 2);
+    assert_int_equal(atomic_load(&writer.counters.retried), 0);
     assert_int_equal(notes, 0);
     stop();
 }
@@ -241,6 +275,7 @@ static void finds_an_unnamed_bad_row(void **state)
     for (int64_t bad = 100; bad < 150; bad += 7) {
         start(MR_EXACTLY_ONCE);
         fake.bad_row = bad;
+        fake.slow = bad % 2 ? 10 : 0;
         feed_appends(6, 50);
         end();
         expect_once();
@@ -322,6 +357,24 @@ static void waits_for_a_fresh_table(void **state)
     stop();
 }
 
+static void has_patience_anew_after_rows_were_taken(void **state)
+{
+    (void)state;
+    start(MR_AT_LEAST_ONCE);
+    scripted = (struct fake_plan){FAKE_ERROR, MR_GRPC_NOT_FOUND, MR_BIGQUERY_TABLE_NOT_FOUND, "no"};
+    for (uint32_t i = 0; i < 3; i++) {
+        fake.judge = always;
+        feed_appends(1, 50);
+        run_for(MINUTES_NS + 30 * SECOND_NS);
+        fake.judge = NULL;
+        run_for(30 * SECOND_NS);
+        assert_int_equal(mr_fault_err(&fault), MR_OK);
+    }
+    end();
+    expect_once();
+    stop();
+}
+
 static void stops_without_a_table(void **state)
 {
     (void)state;
@@ -372,6 +425,18 @@ static void stops_without_permission(void **state)
     stop();
 }
 
+static void stops_when_permission_is_withdrawn(void **state)
+{
+    (void)state;
+    start(MR_AT_LEAST_ONCE);
+    feed_appends(1, 50);
+    run_for(SECOND_NS);
+    fake_end_calls(&fake, MR_GRPC_PERMISSION_DENIED, "no longer yours");
+    run_for(SECOND_NS);
+    expect_fault(MR_E_BIGQUERY_REFUSED, "no longer yours");
+    stop();
+}
+
 static void takes_a_new_credential(void **state)
 {
     (void)state;
@@ -383,7 +448,7 @@ static void takes_a_new_credential(void **state)
     assert_int_equal(mr_fault_err(&fault), MR_OK);
     assert_int_equal(fake.appends, 0);
     atomic_store(&bearer.text, "Bearer new");
-    run_for(SECOND_NS);
+    run_for(SECOND_NS / 4);
     assert_int_equal(atomic_load(&writer.counters.rows), 100);
     end();
     expect_once();
@@ -517,6 +582,8 @@ int main(void)
         cmocka_unit_test(survives_a_lost_answer),
         cmocka_unit_test(mends_an_error_on_the_same_call),
         cmocka_unit_test(believes_rows_over_an_error),
+        cmocka_unit_test(mends_while_answers_are_on_their_way),
+        cmocka_unit_test(distrusts_answers_after_one_it_cannot_read),
         cmocka_unit_test(survives_the_end_of_a_call),
         cmocka_unit_test(survives_a_bare_end),
         cmocka_unit_test(survives_goaway),
@@ -532,10 +599,12 @@ int main(void)
         cmocka_unit_test(moves_to_a_new_stream),
         cmocka_unit_test(replaces_a_stream_that_is_gone),
         cmocka_unit_test(waits_for_a_fresh_table),
+        cmocka_unit_test(has_patience_anew_after_rows_were_taken),
         cmocka_unit_test(stops_without_a_table),
         cmocka_unit_test(stops_without_a_table_for_the_default_stream),
         cmocka_unit_test(outlasts_a_quota),
         cmocka_unit_test(stops_without_permission),
+        cmocka_unit_test(stops_when_permission_is_withdrawn),
         cmocka_unit_test(takes_a_new_credential),
         cmocka_unit_test(stops_when_no_credential_comes),
         cmocka_unit_test(waits_for_a_count_that_lags),
