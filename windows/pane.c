@@ -167,7 +167,7 @@ void mr_cell_merge(const struct mr_cell_layout *layout, void *into, const void *
 {
     uint64_t count = mr_load64(into);
 
-    for (uint32_t m = 0; m < MR_MEASURES_MAX; m++)
+    for (uint32_t m = 0; m < layout->measure_count; m++)
         merge_measure(layout, m, into, from, count == 0);
     mr_store64(into, count + mr_load64(from));
 }
