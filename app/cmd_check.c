@@ -91,7 +91,6 @@ static void tell_window(const struct mr_window *window)
 
 static void tell_facts(const struct mr_config *config, const char *path)
 {
-    char horizon[MR_UNITS_TEXT_BYTES];
 
     printf("%s: ok\n", path);
     for (uint32_t w = 0; w < config->window_count; w++)
@@ -107,11 +106,10 @@ static void tell_facts(const struct mr_config *config, const char *path)
     if (config->decode.dedup_by == MR_DEDUP_NONE)
         printf("not told\n");
     else
-        printf("by %s, remembered %s\n",
+        printf("by %s, remembered until limits.dedup is full\n",
                config->decode.dedup_by == MR_DEDUP_MESSAGE_ID
                    ? "message id"
-                   : config->decode.fields[config->decode.dedup_field].name,
-               mr_duration_print(config->decode.dedup_horizon_us, horizon));
+                   : config->decode.fields[config->decode.dedup_field].name);
     printf("  letters: %s\n", config->sinks.dead_letter_file    ? config->sinks.dead_letter_file
                               : config->sinks.dead_letter_topic ? config->sinks.dead_letter_topic
                                                                 : "counted, not kept");

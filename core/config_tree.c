@@ -88,7 +88,9 @@ static void apply_set(struct mr_config_text *text, const struct mr_config_set *s
     struct mr_yaml *node = text->root;
     const char *path = set->path;
 
-    struct mr_yaml *value = mr_yaml_parse(&text->complaints, mr_span_text(set->value), value_at);
+    /* A lone dash means a standard stream here; to YAML it would begin a list. */
+    const char *words = strcmp(set->value, "-") == 0 ? "\"-\"" : set->value;
+    struct mr_yaml *value = mr_yaml_parse(&text->complaints, mr_span_text(words), value_at);
     if (!value) {
         if (set->value[strspn(set->value, " ")] == '\0')
             refuse_set(text, at, "no value behind `=`");

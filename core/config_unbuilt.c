@@ -18,6 +18,7 @@ static const struct unbuilt {
     {"admin.listen", NULL, NULL, "the admin pages", "remove admin"},
     {"*early", NULL, NULL, "early firings", "remove `early`"},
     {"*late.every", NULL, NULL, "gathered late firings", "write `late: { count: 1 }`"},
+    {"*late.count", NULL, "1", "gathered late firings", "write `late: { count: 1 }`"},
     {"*accumulation", "discarding", NULL, "discarding firings",
      "write `accumulation: accumulating`"},
 };

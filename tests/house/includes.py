@@ -20,7 +20,7 @@ ROOMS = {
     "tests": "core wire ring windows tuning sources sinks keeper local app bench",
 }
 # one door a room: these files also include ring/
-DOORS = r"sources/\w*puller\w*\.c|windows/aggregator\.c|sinks/writer\.c|keeper/keeper\.c"
+DOORS = r"sources/\w*puller\w*\.c|windows/aggregator\.c|sinks/\w*writer\w*\.c|keeper/keeper\.c"
 # header: its home; tests/ and bench/ may be peers of any library
 HOMES = {
     r"liburing(/.*)?\.h|linux/io_uring\.h": r"core/io_uring\.c",
@@ -30,6 +30,7 @@ HOMES = {
     r"nghttp2/.*": r"wire/h2\.c",
     r"curl/.*|hiredis/.*|microhttpd\.h": r"keeper/.*",
     r"sqlite3\.h": r"local/.*",
+    r"jansson\.h": r"local/bq_rest\w*\.[ch]|keeper/.*",
     r"rte_\w+\.h": r"sources/dpdk\.c",
     r"jemalloc/.*": r"app/.*",
     r"benchmark/.*": r"bench/.*",

@@ -248,6 +248,8 @@ class Sim(unittest.TestCase):
         examples = re.findall(r"^  millrace sim (.*)$", text, re.MULTILINE)
         self.assertGreaterEqual(len(examples), 2)
         for example in examples:
+            if "--topic" in example:
+                continue  # needs a Pub/Sub to publish to
             args = example.split() + ["--count", "10", "--out", self.path("example")]
             if "--truth" in args:
                 args += ["--truth", self.path("truth")]

@@ -76,7 +76,7 @@ static void make_event(struct mr_event *event, int64_t t, uint32_t key)
     static uint32_t bytes;
 
     bytes = key;
-    *event = (struct mr_event){.event_us = t, .id = MR_ID_NONE};
+    *event = (struct mr_event){.event_us = t, .publish_us = MR_TIME_MAX, .id = MR_ID_NONE};
     event->route = mr_hash64(&key, sizeof key, 3);
     for (uint32_t g = 0; g < plan.grouping_count; g++) {
         event->keys[g].bytes = mr_span_of(&bytes, plan.groupings[g].field_count ? 4 : 0);
