@@ -12,13 +12,17 @@
 #include "app/topology.h"
 #include "core/clock.h"
 
-#define SETS_MAX 64
-#define LOOK_US  10000 /* between looks at the workers */
+#define SETS_MAX   64
+#define LOOK_US    10000                /* between looks at the workers */
+#define DRAINED_NS UINT64_C(2000000000) /* nothing came and nothing is in flight for so long */
 
 static const char usage[] =
-    "usage: millrace run CONFIG [--set a.b=c]... [--dry-run] [--quiet] [--summary-json FILE]\n"
-    "Runs the pipeline until its source is drained.\n"
+    "usage: millrace run CONFIG [--set a.b=c]... [--until-drained] [--dry-run] [--quiet]\n"
+    "                    [--summary-json FILE]\n"
+    "Runs the pipeline: a file to its end, a subscription until it is interrupted (it then\n"
+    "fires every window, acknowledges and ends; a second signal ends at once).\n"
     "  --set a.b=c          replace a value of the configuration; windows.0.size=10m\n"
+    "  --until-drained      end a subscription once it has been empty for two seconds\n"
     "  --dry-run            check and prepare everything, then stop\n"
     "  --quiet              no progress, no summary\n"
     "  --summary-json FILE  write the counts as one JSON object; - is standard output\n"
@@ -30,7 +34,7 @@ static const char usage[] =
 
 struct options {
     const char *config, *summary_json;
-    bool dry_run, quiet;
+    bool dry_run, quiet, until_drained;
     struct mr_config_set sets[SETS_MAX];
     uint32_t set_count;
 };
@@ -40,7 +44,7 @@ static volatile sig_atomic_t interrupted;
 static void interrupt(int number)
 {
     (void)number;
-    interrupted = 1;
+    interrupted++;
 }
 
 static bool misused(const char *what, const char *which)
@@ -75,6 +79,8 @@ static bool parse(struct options *options, int argc, char **argv)
             options->summary_json = argv[i];
         } else if (strcmp(word, "--dry-run") == 0) {
             options->dry_run = true;
+        } else if (strcmp(word, "--until-drained") == 0) {
+            options->until_drained = true;
         } else if (strcmp(word, "--quiet") == 0) {
             options->quiet = true;
         } else if (word[0] == '-' && word[1] != '\0') {
@@ -110,9 +116,10 @@ static int open_files(const struct mr_config *config, struct mr_topology_files *
     char text[300];
 
     *files = (struct mr_topology_files){-1, -1, -1};
-    files->source = strcmp(source, "-") == 0 ? dup(STDIN_FILENO)
-                                             : open(source, O_RDONLY | O_CLOEXEC);
-    if (files->source < 0) {
+    if (source)
+        files->source = strcmp(source, "-") == 0 ? dup(STDIN_FILENO)
+                                                 : open(source, O_RDONLY | O_CLOEXEC);
+    if (source && files->source < 0) {
         snprintf(text, sizeof text, "%s: %s", source, strerror(errno));
         return tell(MR_EXIT_NO_INPUT, MR_E_FILE_OPEN, text);
     }
@@ -157,17 +164,19 @@ static int exit_code_of(int err)
     }
 }
 
-/* Watches the workers until they are done, one fails, or somebody interrupts. */
-static void watch(struct mr_topology *topology, struct mr_progress *progress)
+/* Watches the workers until they are done or one fails. The first signal drains a subscription
+ * and ends a file at once; the second ends anything. */
+static void watch(struct mr_topology *topology, struct mr_progress *progress, bool until_drained)
 {
+    struct mr_intake intake;
+
     while (!mr_topology_is_done(topology) && mr_fault_err(&topology->fault) == MR_OK &&
-           !interrupted) {
-        uint64_t count = 0, bytes = 0;
-        for (uint32_t p = 0; p < topology->puller_count; p++) {
-            count += atomic_load_explicit(&topology->pullers[p].received, memory_order_relaxed);
-            bytes += atomic_load_explicit(&topology->pullers[p].bytes, memory_order_relaxed);
-        }
-        mr_progress_tell(progress, count, bytes);
+           interrupted < (topology->from_pubsub ? 2 : 1)) {
+        mr_topology_intake(topology, &intake);
+        if (interrupted > 0 ||
+            (until_drained && topology->from_pubsub && intake.idle_ns >= DRAINED_NS))
+            atomic_store(&topology->drain, true);
+        mr_progress_tell(progress, intake.received, intake.bytes);
         usleep(LOOK_US);
     }
     mr_progress_end(progress);
@@ -194,7 +203,7 @@ static int report(struct mr_topology *topology, const struct options *options, d
 
     if (err != MR_OK)
         return tell(exit_code_of(err), err, topology->fault.text);
-    if (interrupted) {
+    if (!mr_topology_is_done(topology)) {
         fprintf(stderr, "millrace: interrupted before the source was drained; the rows written so "
                         "far are not complete\n");
         return 128 + SIGINT;
@@ -223,7 +232,7 @@ static int run(const struct mr_plan *plan, const struct options *options,
     if (err == MR_OK && !options->dry_run) {
         mr_progress_init(&progress, options->quiet, size_of(files->source));
         if (mr_topology_start(topology) == MR_OK)
-            watch(topology, &progress);
+            watch(topology, &progress, options->until_drained);
         mr_topology_stop(topology);
     }
     int code = options->dry_run && err == MR_OK

@@ -8,32 +8,17 @@
 #include <unistd.h>
 
 #include "app/cmd.h"
+#include "app/emitter.h"
 #include "app/sim_options.h"
 #include "core/clock.h"
 #include "core/err.h"
 
 #define SECOND_NS        UINT64_C(1000000000)
-#define OUT_BYTES        (1 << 18) /* kept before one write */
 #define TERMINAL_NS      (SECOND_NS / 5)
 #define PLAIN_NS         (10 * SECOND_NS)
 #define UNPACED_BURST    4096              /* orders between looks at the clock */
 #define PACED_SLEEP_NS   (SECOND_NS / 500) /* shorter sleeps cost more than they smooth */
 #define INTERRUPT_NS_MAX (SECOND_NS / 10)  /* longest sleep between looks at `interrupted` */
-
-/* Where payloads go: the seam between drawing orders and sending them.
- * Both return 0 or an errno; `put` copies the payload. */
-struct emitter {
-    int (*put)(struct emitter *emitter, const char *payload, size_t bytes);
-    int (*flush)(struct emitter *emitter);
-};
-
-/* NDJSON into a descriptor, whole lines kept until OUT_BYTES or a flush. */
-struct file_emitter {
-    struct emitter emitter;
-    int fd;
-    size_t used, capacity;
-    char *kept;
-};
 
 struct totals {
     uint64_t kinds[MR_ORDERS_KINDS], reasons[MR_REASONS];
@@ -45,7 +30,7 @@ struct totals {
 struct sim {
     struct mr_sim_options options;
     struct mr_orders orders;
-    struct emitter *emitter;
+    struct mr_emitter *emitter;
     struct totals totals;
     char *payload;
     size_t payload_bytes;
@@ -70,33 +55,6 @@ static void watch_signals(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is then an error of write, told like any other */
-}
-
-static int file_flush(struct emitter *emitter)
-{
-    struct file_emitter *file = MR_CONTAINER(emitter, struct file_emitter, emitter);
-
-    for (size_t done = 0; done < file->used;) {
-        ssize_t wrote = write(file->fd, file->kept + done, file->used - done);
-        if (wrote < 0 && errno != EINTR)
-            return errno;
-        done += wrote > 0 ? (size_t)wrote : 0;
-    }
-    file->used = 0;
-    return 0;
-}
-
-static int file_put(struct emitter *emitter, const char *payload, size_t bytes)
-{
-    struct file_emitter *file = MR_CONTAINER(emitter, struct file_emitter, emitter);
-    int error = file->used + bytes + 1 > file->capacity ? file_flush(emitter) : 0;
-
-    if (error)
-        return error;
-    memcpy(file->kept + file->used, payload, bytes);
-    file->used += bytes;
-    file->kept[file->used++] = '\n';
-    return 0;
 }
 
 static void count_payload(struct totals *totals, const struct mr_orders_info *info, size_t bytes)
@@ -209,7 +167,7 @@ static int run(struct sim *sim)
                 sleep_until_due(sim, now_ns);
         }
     }
-    return error ? error : sim->emitter->flush(sim->emitter);
+    return error ? error : sim->emitter->finish(sim->emitter);
 }
 
 static int write_truth(const struct sim *sim)
@@ -243,39 +201,71 @@ static int write_truth(const struct sim *sim)
     return MR_EXIT_OK;
 }
 
+/* Where the payloads go, by the options; NULL after telling why not. */
+static struct mr_emitter *make_emitter(const struct sim *sim, int fd, int *exit_code)
+{
+    struct mr_emitter *emitter;
+    char why[256];
+
+    *exit_code = MR_EXIT_SOFTWARE;
+    if (!sim->options.topic) {
+        emitter = mr_emitter_file(fd, sim->payload_bytes);
+        if (!emitter)
+            fprintf(stderr, "millrace sim: error %s: %s\n", mr_err_code(MR_E_MEMORY),
+                    mr_err_cause(MR_E_MEMORY));
+        return emitter;
+    }
+    emitter = mr_emitter_topic(sim->options.endpoint, sim->options.topic, why);
+    if (!emitter) {
+        *exit_code = MR_EXIT_UNAVAILABLE;
+        fprintf(stderr, "millrace sim: error %s: %s: %s\n  fix:  %s\n", mr_err_code(MR_E_CONNECT),
+                mr_err_cause(MR_E_CONNECT), why, mr_err_fix(MR_E_CONNECT));
+    }
+    return emitter;
+}
+
+static int tell_end(struct sim *sim, int error)
+{
+    if (sim->terminal && error)
+        fputc('\n', stderr);
+    if (error && sim->options.topic) {
+        fprintf(stderr,
+                "millrace sim: error %s: %s: %s: %s, after %" PRIu64
+                " payloads drawn\n  fix:  %s\n",
+                mr_err_code(MR_E_PUBLISH), sim->options.topic, mr_err_cause(MR_E_PUBLISH),
+                sim->emitter->why, sim->totals.payloads, mr_err_fix(MR_E_PUBLISH));
+        return MR_EXIT_UNAVAILABLE;
+    }
+    if (error)
+        return tell_failure(MR_E_FILE_WRITE, sim->options.out, error, sim->totals.payloads);
+    tell_summary(sim);
+    return sim->options.truth ? write_truth(sim) : MR_EXIT_OK;
+}
+
 static int simulate(struct sim *sim, int fd)
 {
-    struct file_emitter file = {.emitter = {file_put, file_flush}, .fd = fd};
-    int exit_code = MR_EXIT_SOFTWARE;
+    int exit_code;
 
     sim->payload_bytes = mr_orders_bytes_max(&sim->options.orders);
-    file.capacity = OUT_BYTES + sim->payload_bytes + 1;
     sim->payload = malloc(sim->payload_bytes);
-    file.kept = malloc(file.capacity);
-    sim->emitter = &file.emitter;
     sim->terminal = isatty(STDERR_FILENO);
     sim->totals.event_us_min = INT64_MAX;
     sim->totals.event_us_max = INT64_MIN;
-    if (!sim->payload || !file.kept ||
-        mr_orders_init(&sim->orders, &sim->options.orders) != MR_OK) {
+    sim->emitter = make_emitter(sim, fd, &exit_code);
+    if (!sim->emitter) {
+        free(sim->payload);
+        return exit_code;
+    }
+    if (!sim->payload || mr_orders_init(&sim->orders, &sim->options.orders) != MR_OK) {
         fprintf(stderr, "millrace sim: error %s: %s\n  fix:  fewer --products, or more memory\n",
                 mr_err_code(MR_E_MEMORY), mr_err_cause(MR_E_MEMORY));
-        goto out;
-    }
-    watch_signals();
-    int error = run(sim);
-    if (sim->terminal && error)
-        fputc('\n', stderr);
-    if (error) {
-        exit_code = tell_failure(MR_E_FILE_WRITE, sim->options.out, error, sim->totals.payloads);
     } else {
-        tell_summary(sim);
-        exit_code = sim->options.truth ? write_truth(sim) : MR_EXIT_OK;
+        watch_signals();
+        exit_code = tell_end(sim, run(sim));
+        mr_orders_finish(&sim->orders);
     }
-    mr_orders_finish(&sim->orders);
-out:
+    sim->emitter->destroy(sim->emitter);
     free(sim->payload);
-    free(file.kept);
     return exit_code;
 }
 
@@ -294,7 +284,7 @@ int mr_cmd_sim(int argc, char **argv)
         exit_code = MR_EXIT_OK;
         goto out;
     }
-    if (strcmp(sim->options.out, "-") != 0)
+    if (!sim->options.topic && strcmp(sim->options.out, "-") != 0)
         fd = open(sim->options.out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) {
         exit_code = tell_failure(MR_E_FILE_OPEN, sim->options.out, errno, 0);

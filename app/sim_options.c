@@ -32,6 +32,10 @@ struct option {
 static const struct option table[] = {
     {"--out", "FILE", TEXT, OWN(out), 0, 0, "a path, or - for standard output", "orders.ndjson",
      "where the orders go, one a line (default -)"},
+    {"--topic", "TOPIC", TEXT, OWN(topic), 0, 0, "projects/P/topics/T",
+     "projects/demo/topics/orders-stream", "publish to this topic instead of writing lines"},
+    {"--endpoint", "HOST:PORT", TEXT, OWN(endpoint), 0, 0, "host:port", "127.0.0.1:8085",
+     "of Pub/Sub, plaintext (default $PUBSUB_EMULATOR_HOST, else 127.0.0.1:8085)"},
     {"--count", "N", COUNT, OWN(count), 0, 1e15,
      "a whole number up to 1000000000000000, or forever", "1000000",
      "payloads in all, repeats and broken ones included (default 1000)"},
@@ -305,6 +309,12 @@ static int check(struct mr_sim_options *options, uint32_t given, FILE *errors)
     if (options->rate > 0 && options->rate < RATE_MIN)
         count += wrong(errors, "--rate is too low", NULL, "0, or in [0.001, 10000000]",
                        "--rate 0.001, or --rate 0 for as fast as possible");
+    if (options->topic && has(given, "--out"))
+        count += wrong(errors, "--out beside --topic", options->topic,
+                       "orders go to a file or to a topic", "leave one of them out");
+    if (options->topic && strncmp(options->topic, "projects/", 9) != 0)
+        count += wrong(errors, "--topic", options->topic, "the full name of a topic",
+                       "--topic projects/demo/topics/orders-stream");
     if (options->truth && strcmp(options->truth, options->out) == 0)
         count += wrong(errors, "--truth and --out are both", options->out,
                        "orders and totals go to different files", "--truth truth.json");
@@ -319,7 +329,9 @@ int mr_sim_options_read(struct mr_sim_options *options, int argc, char **argv, F
     int count = 0;
 
     _Static_assert(MR_COUNT(table) <= 32, "one bit an option");
+    const char *emulator = getenv("PUBSUB_EMULATOR_HOST");
     *options = (struct mr_sim_options){.count = 1000, .out = "-"};
+    options->endpoint = emulator && *emulator ? emulator : "127.0.0.1:8085";
     mr_orders_defaults(&options->orders);
     for (int at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
@@ -335,7 +347,9 @@ int mr_sim_options_read(struct mr_sim_options *options, int argc, char **argv, F
 void mr_sim_options_help(FILE *out)
 {
     fputs("Usage: millrace sim [OPTION...]\n\n"
-          "Writes seeded orders as NDJSON, one a line: same seed and settings, same bytes.\n"
+          "Writes seeded orders as NDJSON, one a line, or publishes them: same seed and settings, "
+          "same\n"
+          "bytes.\n"
           "Late, broken and repeated orders come in the shares asked for.\n\nOptions:\n",
           out);
     for (size_t i = 0; i < MR_COUNT(table); i++) {
@@ -349,8 +363,10 @@ void mr_sim_options_help(FILE *out)
           "      --invalid-ratio 0.005 --duplicate-ratio 0.01 --out orders.ndjson --truth "
           "truth.json\n"
           "  millrace sim --rate 250 --speed 60 --start now --count forever\n"
-          "  millrace sim --profile seed --count 500 --out seed.ndjson\n\n"
-          "Exit: 0 done or interrupted · 64 usage · 70 memory · 73 cannot create a file\n"
+          "  millrace sim --profile seed --count 500 --out seed.ndjson\n"
+          "  millrace sim --topic projects/demo/topics/orders-stream --rate 1000 --start now\n\n"
+          "Exit: 0 done or interrupted · 64 usage · 69 no Pub/Sub · 70 memory · 73 cannot create a "
+          "file\n"
           "      74 cannot write\n",
           out);
 }

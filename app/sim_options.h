@@ -10,10 +10,12 @@
 
 struct mr_sim_options {
     struct mr_orders_settings orders;
-    uint64_t count;    /* payloads, MR_SIM_FOREVER until interrupted */
-    double rate;       /* payloads a second of host time; 0: as fast as possible */
-    const char *out;   /* path, "-" for standard output */
-    const char *truth; /* path of the totals, NULL: none */
+    uint64_t count;       /* payloads, MR_SIM_FOREVER until interrupted */
+    double rate;          /* payloads a second of host time; 0: as fast as possible */
+    const char *out;      /* path, "-" for standard output */
+    const char *topic;    /* projects/P/topics/T instead of a file; NULL: none */
+    const char *endpoint; /* of Pub/Sub, host:port, plaintext */
+    const char *truth;    /* path of the totals, NULL: none */
     bool help;
 };
 

@@ -19,17 +19,18 @@ static const char *broken_law(const struct mr_summary *summary)
 
 void mr_summary_read(struct mr_summary *summary, struct mr_topology *t, double seconds)
 {
+    struct mr_intake intake;
+
     *summary = (struct mr_summary){.seconds = seconds};
     for (uint32_t a = 0; a < t->aggregator_count; a++)
         mr_account_add(&summary->account, &t->aggregators[a].share.account);
-    for (uint32_t p = 0; p < t->puller_count; p++) {
-        summary->received += atomic_load(&t->pullers[p].received);
-        summary->decimals_rounded += atomic_load(&t->pullers[p].decimals_rounded);
-        summary->bytes += atomic_load(&t->pullers[p].bytes);
-    }
+    mr_topology_intake(t, &intake);
+    summary->received = intake.received;
+    summary->decimals_rounded = intake.decimals_rounded;
+    summary->bytes = intake.bytes;
     for (uint32_t i = 0; i < t->thread_count; i++)
         summary->cpu_seconds += (double)atomic_load(&t->threads[i].cpu_ns) / 1e9;
-    summary->rows = atomic_load(&t->writers[0].rows);
+    summary->rows = atomic_load(&t->writer.rows);
     summary->letters = atomic_load(&t->keeper.letters);
     summary->broken_law = broken_law(summary);
 }

@@ -1,20 +1,13 @@
 #include "app/topology.h"
 
-#include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#define BATCHES_A_PULLER 64 /* beyond two a share: a few MiB, so that lines leave the other cache  \
-                             */
-#define TEXTS_A_PULLER  6
-#define ROW_BLOCKS      48
-#define ROW_BLOCK_BYTES ((size_t)64 << 10)
-#define LETTER_BLOCKS   8
-#define OUT_BYTES       ((size_t)1 << 20)
+#include "app/assembly.h"
 
-/* ---- Who carries whom ---- */
+/* ---- which worker runs where ---- */
 
-/* The CPUs this process may use, in order; a thread without one floats. */
+/* The n-th CPU this process may use, or -1. */
 static int cpu_of(const cpu_set_t *allowed, uint32_t n)
 {
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
@@ -42,32 +35,8 @@ static int cpu_from_affinity(const char *affinity, const char *role, uint32_t n)
     return -1;
 }
 
-/* Roles of workers: auto is one puller, one aggregator, one writer; a file needs no more to keep a
- * disk busy, and a second aggregator pays only beyond eight pullers. */
-static void count_workers(struct mr_topology *t)
-{
-    const struct mr_config *config = t->plan->config;
-
-    t->puller_count = MR_MAX(config->workers.pullers, 1u);
-    t->aggregator_count = MR_MAX(config->workers.aggregators, 1u);
-    t->writer_count = 1;
-}
-
-static struct mr_thread *add_thread(struct mr_topology *t, const char *role, uint32_t n)
-{
-    const struct mr_config *config = t->plan->config;
-    struct mr_thread *thread = &t->threads[t->thread_count];
-
-    if (mr_thread_init(thread, config->workers.io) != MR_OK)
-        return NULL;
-    t->thread_count++;
-    if (role)
-        thread->cpu = cpu_from_affinity(config->workers.affinity, role, n);
-    return thread;
-}
-
 /* Hot workers spin only when each has a CPU of its own and one is left over for all else. */
-static bool may_spin(const struct mr_topology *t, uint32_t hot_threads)
+static bool may_spin(const struct mr_topology *t)
 {
     cpu_set_t allowed;
 
@@ -75,257 +44,232 @@ static bool may_spin(const struct mr_topology *t, uint32_t hot_threads)
         return t->plan->config->workers.idle == MR_IDLE_SPIN;
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         return false;
-    return cpu_of(&allowed, hot_threads) >= 0;
+    return cpu_of(&allowed, t->puller_count + t->aggregator_count) >= 0;
 }
 
-/* One thread a puller, one an aggregator, the writer beside the first aggregator, the keeper on
- * one of its own: the cold room never shares a thread with a hot one. */
+static struct mr_thread *add_thread(struct mr_topology *t, const char *role, uint32_t n, bool spin)
+{
+    const struct mr_config *config = t->plan->config;
+    struct mr_thread *thread = &t->threads[t->thread_count];
+
+    if (mr_thread_init(thread, config->workers.io) != MR_OK)
+        return NULL;
+    t->thread_count++;
+    thread->cpu = cpu_from_affinity(config->workers.affinity, role, n);
+    thread->spin = spin;
+    return thread;
+}
+
+/* One thread a puller, one an aggregator, the writer beside the first aggregator; the keeper on
+ * one of its own, for the cold room never shares a thread with a hot one. */
 static int place_workers(struct mr_topology *t)
 {
-    uint32_t hot = t->puller_count + t->aggregator_count;
+    bool spin = may_spin(t);
 
     for (uint32_t p = 0; p < t->puller_count; p++) {
-        struct mr_thread *thread = add_thread(t, "puller", p);
+        struct mr_thread *thread = add_thread(t, "puller", p, spin);
         if (!thread)
             return MR_E_THREAD;
-        mr_thread_add(thread, "puller", p, &t->pullers[p], mr_file_puller_turn);
-        thread->spin = may_spin(t, hot);
+        if (t->from_pubsub)
+            mr_thread_add(thread, "puller", p, &t->subscribers[p], mr_subscriber_turn);
+        else
+            mr_thread_add(thread, "puller", p, &t->pullers[p], mr_file_puller_turn);
     }
     for (uint32_t a = 0; a < t->aggregator_count; a++) {
-        struct mr_thread *thread = add_thread(t, "aggregator", a);
+        struct mr_thread *thread = add_thread(t, "aggregator", a, spin);
         if (!thread)
             return MR_E_THREAD;
         mr_thread_add(thread, "aggregator", a, &t->aggregators[a], mr_aggregator_turn);
         if (a == 0)
-            mr_thread_add(thread, "writer", 0, &t->writers[0], mr_file_writer_turn);
-        thread->spin = may_spin(t, hot);
+            mr_thread_add(thread, "writer", 0, &t->writer, mr_file_writer_turn);
     }
-    struct mr_thread *cold = add_thread(t, NULL, 0);
+    struct mr_thread *cold = add_thread(t, "keeper", 0, false);
     if (!cold)
         return MR_E_THREAD;
     mr_thread_add(cold, "keeper", 0, &t->keeper, mr_keeper_turn);
     return MR_OK;
 }
 
-static struct mr_io *puller_io(struct mr_topology *t, uint32_t p)
+struct mr_io *mr_topology_puller_io(struct mr_topology *t, uint32_t puller)
 {
-    return t->threads[p].io;
+    return t->threads[puller].io;
 }
 
-static struct mr_io *aggregator_io(struct mr_topology *t, uint32_t a)
+struct mr_io *mr_topology_aggregator_io(struct mr_topology *t, uint32_t aggregator)
 {
-    return t->threads[t->puller_count + a].io;
+    return t->threads[t->puller_count + aggregator].io;
 }
 
-static struct mr_io *keeper_io(struct mr_topology *t)
+struct mr_io *mr_topology_keeper_io(struct mr_topology *t)
 {
     return t->threads[t->puller_count + t->aggregator_count].io;
 }
 
-/* ---- Which ring joins whom ---- */
+/* ---- which ring joins whom ---- */
 
 static void *take(struct mr_topology *t, size_t count, size_t bytes)
 {
     return mr_arena_take(&t->arena, count * bytes, MR_FALSE_SHARING);
 }
 
-static bool ring(struct mr_topology *t, struct mr_spsc **ring, uint32_t capacity)
-{
-    *ring = take(t, 1, sizeof **ring);
-    return *ring && mr_spsc_init(*ring, &t->arena, capacity) == MR_OK;
-}
-
-static bool edge(struct mr_topology *t, struct mr_edge *edge, uint32_t capacity,
+/* A ring of its own for this edge; its taking end is stored where the consumer looks. */
+static bool join(struct mr_topology *t, struct mr_edge *edge, uint32_t capacity,
                  struct mr_io *consumer, struct mr_spsc **taken_from)
 {
-    if (!ring(t, &edge->ring, capacity))
+    struct mr_spsc *ring = take(t, 1, sizeof *ring);
+
+    if (!edge || !ring || mr_spsc_init(ring, &t->arena, capacity) != MR_OK)
         return false;
-    edge->consumer = consumer;
-    *taken_from = edge->ring;
+    *edge = (struct mr_edge){ring, consumer};
+    *taken_from = ring;
     return true;
 }
 
-static uint32_t batches_a_puller(const struct mr_topology *t)
+/* The edges themselves, in memory that both ends can point to. */
+static struct mr_edge *edges(struct mr_topology *t, uint32_t count)
 {
-    return BATCHES_A_PULLER + 2 * t->aggregator_count;
+    return take(t, count, sizeof(struct mr_edge));
 }
 
 static bool join_puller_to_aggregators(struct mr_topology *t, uint32_t p)
 {
-    struct mr_file_puller *puller = &t->pullers[p];
-    uint32_t batches = batches_a_puller(t);
+    uint32_t batches = mr_assembly_batches(t);
+    struct mr_edge *out = edges(t, t->aggregator_count);
+    struct mr_spsc **back = take(t, t->aggregator_count, sizeof *back);
 
-    puller->batches_out = take(t, t->aggregator_count, sizeof *puller->batches_out);
-    puller->batches_back = take(t, t->aggregator_count, sizeof *puller->batches_back);
-    if (!puller->batches_out || !puller->batches_back)
+    if (!out || !back)
         return false;
     for (uint32_t a = 0; a < t->aggregator_count; a++) {
         struct mr_aggregator_in *in = &t->aggregators[a].in[p];
-        in->returned = take(t, 1, sizeof *in->returned);
-        if (!in->returned ||
-            !edge(t, &puller->batches_out[a], batches, aggregator_io(t, a), &in->batches) ||
-            !edge(t, in->returned, batches, puller_io(t, p), &puller->batches_back[a]))
+        in->returned = edges(t, 1);
+        if (!join(t, &out[a], batches, mr_topology_aggregator_io(t, a), &in->batches) ||
+            !join(t, in->returned, batches, mr_topology_puller_io(t, p), &back[a]))
             return false;
+    }
+    if (t->from_pubsub) {
+        t->subscribers[p].batches_out = out;
+        t->subscribers[p].batches_back = back;
+    } else {
+        t->pullers[p].batches_out = out;
+        t->pullers[p].batches_back = back;
     }
     return true;
 }
 
 /* Texts go from the reading puller to every puller, the token around the circle of them. */
-static bool join_pullers(struct mr_topology *t)
+static bool join_file_pullers(struct mr_topology *t)
 {
     struct mr_file_puller *reading = &t->pullers[0];
-    uint32_t texts = TEXTS_A_PULLER * t->puller_count;
+    uint32_t texts = mr_assembly_texts(t);
 
     reading->reader = &t->reader;
-    reading->texts_out = take(t, t->puller_count, sizeof *reading->texts_out);
+    reading->texts_out = edges(t, t->puller_count);
     reading->texts_back = take(t, t->puller_count, sizeof *reading->texts_back);
     if (!reading->texts_out || !reading->texts_back)
         return false;
     for (uint32_t p = 0; p < t->puller_count; p++) {
         struct mr_file_puller *puller = &t->pullers[p];
         uint32_t next = (p + 1) % t->puller_count;
-        puller->texts_returned = take(t, 1, sizeof *puller->texts_returned);
-        puller->token_out = take(t, 1, sizeof *puller->token_out);
-        if (!puller->texts_returned || !puller->token_out ||
-            !edge(t, &reading->texts_out[p], texts, puller_io(t, p), &puller->texts_in) ||
-            !edge(t, puller->texts_returned, texts, puller_io(t, 0), &reading->texts_back[p]) ||
-            !edge(t, puller->token_out, 1, puller_io(t, next), &t->pullers[next].token_in))
+        puller->texts_returned = edges(t, 1);
+        puller->token_out = edges(t, 1);
+        if (!join(t, &reading->texts_out[p], texts, mr_topology_puller_io(t, p),
+                  &puller->texts_in) ||
+            !join(t, puller->texts_returned, texts, mr_topology_puller_io(t, 0),
+                  &reading->texts_back[p]) ||
+            !join(t, puller->token_out, 1, mr_topology_puller_io(t, next),
+                  &t->pullers[next].token_in))
             return false;
     }
     t->token.watermark_us = MR_TIME_MIN;
     return mr_spsc_put(t->pullers[0].token_in, &t->token);
 }
 
+/* From the keeper to each subscriber: as many as it can have letters under way. */
+static bool join_subscribers(struct mr_topology *t)
+{
+    t->keeper.letters_safe = edges(t, t->puller_count);
+    if (!t->keeper.letters_safe)
+        return false;
+    for (uint32_t p = 0; p < t->puller_count; p++)
+        if (!join(t, &t->keeper.letters_safe[p], t->subscribers[p].leases.capacity,
+                  mr_topology_puller_io(t, p), &t->subscribers[p].letters_safe))
+            return false;
+    return true;
+}
+
 static bool join_aggregators_down(struct mr_topology *t)
 {
     struct mr_mpsc *letters = take(t, 1, sizeof *letters);
-    uint32_t letter_blocks = LETTER_BLOCKS * t->aggregator_count;
 
-    t->keeper.letters_out = take(t, t->aggregator_count, sizeof *t->keeper.letters_out);
+    t->keeper.letters_out = edges(t, t->aggregator_count);
     if (!letters || !t->keeper.letters_out ||
-        mr_mpsc_init(letters, &t->arena, letter_blocks) != MR_OK)
+        mr_mpsc_init(letters, &t->arena, MR_LETTER_BLOCKS * t->aggregator_count) != MR_OK)
         return false;
     t->keeper.letters_in = letters;
     for (uint32_t a = 0; a < t->aggregator_count; a++) {
         struct mr_aggregator *aggregator = &t->aggregators[a];
-        struct mr_file_writer_in *in = &t->writers[0].in[a];
-        aggregator->rows_out = take(t, 1, sizeof *aggregator->rows_out);
+        struct mr_file_writer_in *in = &t->writer.in[a];
+        struct mr_io *io = mr_topology_aggregator_io(t, a);
+        aggregator->rows_out = edges(t, 1);
         aggregator->letters_out = take(t, 1, sizeof *aggregator->letters_out);
-        in->returned = take(t, 1, sizeof *in->returned);
-        if (!aggregator->rows_out || !aggregator->letters_out || !in->returned ||
-            !edge(t, aggregator->rows_out, ROW_BLOCKS, aggregator_io(t, 0), &in->blocks) ||
-            !edge(t, in->returned, ROW_BLOCKS, aggregator_io(t, a), &aggregator->rows_back) ||
-            !edge(t, &t->keeper.letters_out[a], LETTER_BLOCKS, aggregator_io(t, a),
-                  &aggregator->letters_back))
+        in->returned = edges(t, 1);
+        if (!aggregator->letters_out ||
+            !join(t, aggregator->rows_out, MR_ROW_BLOCKS, mr_topology_aggregator_io(t, 0),
+                  &in->blocks) ||
+            !join(t, in->returned, MR_ROW_BLOCKS, io, &aggregator->rows_back) ||
+            !join(t, &t->keeper.letters_out[a], MR_LETTER_BLOCKS, io, &aggregator->letters_back))
             return false;
-        *aggregator->letters_out = (struct mr_shared_edge){letters, keeper_io(t)};
+        *aggregator->letters_out = (struct mr_shared_edge){letters, mr_topology_keeper_io(t)};
     }
     return true;
 }
 
-/* ---- The workers themselves ---- */
-
-static bool make_puller(struct mr_topology *t, uint32_t p)
+static bool join_all(struct mr_topology *t)
 {
-    struct mr_file_puller *puller = &t->pullers[p];
+    bool joined = t->from_pubsub ? join_subscribers(t) : join_file_pullers(t);
 
-    puller->plan = t->plan;
-    puller->number = p;
-    puller->puller_count = t->puller_count;
-    puller->fault = &t->fault;
-    puller->decoded = take(t, 1, sizeof *puller->decoded);
-    puller->scratch = take(t, 1, sizeof *puller->scratch);
-    puller->stage = take(t, 1, sizeof *puller->stage);
-    return puller->decoded && puller->scratch && puller->stage &&
-           mr_decoder_create(&puller->decoder, t->plan->config) == MR_OK &&
-           mr_batcher_init(&puller->batcher, t->plan, &t->arena, batches_a_puller(t),
-                           t->aggregator_count, (uint16_t)p, 0, &t->jumbo_bytes) == MR_OK;
+    for (uint32_t p = 0; joined && p < t->puller_count; p++)
+        joined = join_puller_to_aggregators(t, p);
+    return joined && join_aggregators_down(t);
 }
 
-/* Half of limits.memory is for state, in equal shares; the other half is room for growth of
- * tables (old and new stand side by side while one grows) and for what a batch carries. */
-static bool make_aggregator(struct mr_topology *t, uint32_t a)
+/* ---- life ---- */
+
+static bool take_workers(struct mr_topology *t)
 {
-    const struct mr_config *config = t->plan->config;
-    struct mr_aggregator *aggregator = &t->aggregators[a];
-    struct mr_share_limits limits = {
-        .memory_bytes = config->limits.memory_bytes / t->aggregator_count,
-        .keys = config->limits.keys,
-        .dedup_bytes = config->limits.dedup_bytes / t->aggregator_count,
-        .clocks = 1,
-    };
-    size_t letter_bytes = sizeof(struct mr_block) + t->plan->order.heap_bytes;
-
-    aggregator->in_count = t->puller_count;
-    aggregator->ordered = true;
-    aggregator->ends_expected = 1;
-    aggregator->fault = &t->fault;
-    return mr_slab_init(&aggregator->row_blocks, &t->arena, ROW_BLOCKS, ROW_BLOCK_BYTES) == MR_OK &&
-           mr_slab_init(&aggregator->letter_blocks, &t->arena, LETTER_BLOCKS, letter_bytes) ==
-               MR_OK &&
-           mr_share_init(&aggregator->share, t->plan, (uint16_t)a, &limits, &aggregator->row_blocks,
-                         &aggregator->letter_blocks) == MR_OK;
-}
-
-static bool make_ends(struct mr_topology *t, const struct mr_topology_files *files)
-{
-    const struct mr_config *config = t->plan->config;
-
-    t->writers[0].plan = t->plan;
-    t->writers[0].fault = &t->fault;
-    t->writers[0].in_count = t->aggregator_count;
-    t->writers[0].out = files->rows >= 0 ? &t->row_file : NULL;
-    t->keeper.config = config;
-    t->keeper.fault = &t->fault;
-    t->keeper.aggregator_count = t->aggregator_count;
-    t->keeper.jumbo_bytes = &t->jumbo_bytes;
-    t->keeper.letter_file = files->letters >= 0 ? &t->letter_file : NULL;
-    return (files->rows < 0 || mr_out_init(&t->row_file, &t->arena, aggregator_io(t, 0), &t->fault,
-                                           files->rows, config->sinks.file, OUT_BYTES) == MR_OK) &&
-           (files->letters < 0 ||
-            mr_out_init(&t->letter_file, &t->arena, keeper_io(t), &t->fault, files->letters,
-                        config->sinks.dead_letter_file, OUT_BYTES) == MR_OK) &&
-           mr_reader_init(&t->reader, &t->arena, puller_io(t, 0), &t->fault, files->source,
-                          config->source.file, TEXTS_A_PULLER * t->puller_count,
-                          config->decode.payload_bytes_max) == MR_OK;
-}
-
-/* An upper bound, reserved and touched only where used. */
-static size_t memory_needed(const struct mr_topology *t)
-{
-    size_t batches = batches_a_puller(t) * ((size_t)t->plan->order.block_bytes + 256);
-    size_t dictionaries = (size_t)t->aggregator_count * MR_GROUPINGS_MAX *
-                          (4 * MR_BATCH_ROWS_MAX * sizeof(uint64_t));
-    size_t texts = TEXTS_A_PULLER * (MR_TEXT_BLOCK_BYTES + 4096u);
-    size_t puller = batches + dictionaries + texts + sizeof(struct mr_stage) +
-                    sizeof(struct mr_event_scratch) + sizeof(struct mr_decoded);
-    size_t aggregator = ROW_BLOCKS * (ROW_BLOCK_BYTES + 256) +
-                        LETTER_BLOCKS * ((size_t)t->plan->order.heap_bytes + 1024);
-    size_t rings = (size_t)t->puller_count * t->aggregator_count * 4 * 8192 + ((size_t)4 << 20);
-
-    return t->puller_count * puller + t->aggregator_count * aggregator + 4 * OUT_BYTES + rings;
+    t->aggregators = take(t, t->aggregator_count, sizeof *t->aggregators);
+    t->client_ids = take(t, t->puller_count, sizeof *t->client_ids);
+    if (t->from_pubsub)
+        t->subscribers = take(t, t->puller_count, sizeof *t->subscribers);
+    else
+        t->pullers = take(t, t->puller_count, sizeof *t->pullers);
+    return t->aggregators && t->client_ids && (t->subscribers || t->pullers);
 }
 
 int mr_topology_init(struct mr_topology *t, const struct mr_plan *plan,
                      const struct mr_topology_files *files)
 {
+    const struct mr_config *config = plan->config;
+
     *t = (struct mr_topology){.plan = plan};
-    count_workers(t);
-    if (mr_arena_init(&t->arena, memory_needed(t)) != MR_OK || place_workers(t) != MR_OK) {
+    t->from_pubsub = config->source.pubsub.subscription != NULL;
+    /* One of each unless told otherwise: a second aggregator pays beyond eight pullers. */
+    t->puller_count = MR_MAX(config->workers.pullers, 1u);
+    t->aggregator_count = MR_MAX(config->workers.aggregators, 1u);
+    int err = t->from_pubsub ? mr_assembly_endpoint(t) : MR_OK;
+    if (err != MR_OK)
+        return err;
+    if (mr_arena_init(&t->arena, mr_assembly_memory(t)) != MR_OK || !take_workers(t) ||
+        place_workers(t) != MR_OK) {
         mr_fault_raise(&t->fault, MR_E_MEMORY, "threads and their I/O");
         return MR_E_MEMORY;
     }
-    bool made = make_ends(t, files);
-    for (uint32_t p = 0; made && p < t->puller_count; p++)
-        made = make_puller(t, p);
-    for (uint32_t a = 0; made && a < t->aggregator_count; a++)
-        made = make_aggregator(t, a);
-    made = made && join_pullers(t) && join_aggregators_down(t);
-    for (uint32_t p = 0; made && p < t->puller_count; p++)
-        made = join_puller_to_aggregators(t, p);
-    if (!made)
-        mr_fault_raise(&t->fault, MR_E_MEMORY, "batches, rings and state");
-    return made ? MR_OK : MR_E_MEMORY;
+    err = mr_assembly_workers(t, files);
+    if (err == MR_OK && !join_all(t)) {
+        mr_fault_raise(&t->fault, MR_E_MEMORY, "rings");
+        err = MR_E_MEMORY;
+    }
+    return err;
 }
 
 int mr_topology_start(struct mr_topology *t)
@@ -343,7 +287,10 @@ int mr_topology_start(struct mr_topology *t)
 
 bool mr_topology_is_done(struct mr_topology *t)
 {
-    return atomic_load_explicit(&t->writers[0].done, memory_order_acquire) &&
+    for (uint32_t p = 0; t->subscribers && p < t->puller_count; p++)
+        if (!atomic_load_explicit(&t->subscribers[p].done, memory_order_acquire))
+            return false;
+    return atomic_load_explicit(&t->writer.done, memory_order_acquire) &&
            atomic_load_explicit(&t->keeper.done, memory_order_acquire);
 }
 
@@ -353,28 +300,36 @@ void mr_topology_stop(struct mr_topology *t)
         mr_thread_stop(&t->threads[i]);
 }
 
-/* Ends what is in flight, so that no completion finds its owner gone. */
-static void quiet(struct mr_io *io, struct mr_io_op *op, bool in_flight)
-{
-    if (in_flight)
-        mr_io_cancel(io, op);
-    for (uint32_t tries = 0; mr_io_pending(io) > 0 && tries < 1000; tries++)
-        mr_io_turn(io, 1000000);
-}
-
 void mr_topology_finish(struct mr_topology *t)
 {
     mr_topology_stop(t);
-    if (t->thread_count == t->puller_count + t->aggregator_count + 1) {
-        quiet(puller_io(t, 0), &t->reader.op, t->reader.reading);
-        quiet(aggregator_io(t, 0), &t->row_file.op, t->row_file.busy);
-        quiet(keeper_io(t), &t->letter_file.op, t->letter_file.busy);
-    }
-    for (uint32_t p = 0; p < t->puller_count; p++)
-        mr_decoder_destroy(t->pullers[p].decoder);
-    for (uint32_t a = 0; a < t->aggregator_count; a++)
-        mr_share_finish(&t->aggregators[a].share);
     for (uint32_t i = 0; i < t->thread_count; i++)
         mr_thread_finish(&t->threads[i]);
+    mr_assembly_finish(t);
     mr_arena_finish(&t->arena);
+}
+
+static uint64_t read_counter(atomic_ullong *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void mr_topology_intake(struct mr_topology *t, struct mr_intake *intake)
+{
+    *intake = (struct mr_intake){.idle_ns = UINT64_MAX};
+    for (uint32_t p = 0; t->pullers && p < t->puller_count; p++) {
+        intake->received += read_counter(&t->pullers[p].received);
+        intake->bytes += read_counter(&t->pullers[p].bytes);
+        intake->decimals_rounded += read_counter(&t->pullers[p].decimals_rounded);
+    }
+    for (uint32_t p = 0; t->subscribers && p < t->puller_count; p++) {
+        struct mr_subscriber *puller = &t->subscribers[p];
+        uint64_t idle_ns = read_counter(&puller->idle_ns);
+        intake->received += read_counter(&puller->received);
+        intake->bytes += read_counter(&puller->bytes);
+        intake->decimals_rounded += read_counter(&puller->decimals_rounded);
+        intake->outstanding += read_counter(&puller->outstanding);
+        intake->dropped += read_counter(&puller->dropped);
+        intake->idle_ns = MR_MIN(intake->idle_ns, idle_ns);
+    }
 }

@@ -1,9 +1,10 @@
 /* Which worker runs where, and which ring joins whom: the whole engine, built from a plan.
  *
- *   reader ─ texts ─► puller ─ batches ─► aggregator ─ rows ─► writer
- *                       ▲  ◄── batches ────┘   └─ letters ─► keeper
- *                       └ token to the next puller
+ *   file ─ texts ─► puller ─ batches ─► aggregator ─ rows ─► writer (─► next writer)
+ *   or Pub/Sub ────►  ▲  ◄── batches ────┘   └─ letters ─► keeper ─ letters safe ─► puller
+ *                     └ token to the next puller (files)
  *
+ * topology.c places the workers and joins them; assembly.c makes what they own.
  * Thread  init, start, finish: the main thread. Counters may be read while it runs. */
 #ifndef MR_APP_TOPOLOGY_H
 #define MR_APP_TOPOLOGY_H
@@ -15,26 +16,36 @@
 #include "ring/edge.h"
 #include "sinks/file_writer.h"
 #include "sources/file_puller.h"
+#include "sources/pubsub_puller.h"
 #include "windows/aggregator.h"
 
 #define MR_THREADS_MAX (3 * MR_WORKERS_MAX + 1)
 
 struct mr_topology {
     const struct mr_plan *plan;
-    uint32_t puller_count, aggregator_count, writer_count;
+    uint32_t puller_count, aggregator_count;
+    bool from_pubsub; /* subscribers pull, else pullers */
     struct mr_arena arena;
     struct mr_fault fault;
+    atomic_bool drain; /* Pub/Sub: stop pulling, fire everything, acknowledge, end */
     struct mr_thread threads[MR_THREADS_MAX];
     uint32_t thread_count;
 
     struct mr_reader reader;
-    struct mr_file_puller pullers[MR_WORKERS_MAX];
-    struct mr_aggregator aggregators[MR_WORKERS_MAX];
-    struct mr_file_writer writers[MR_WORKERS_MAX];
+    struct mr_token token;
+    struct mr_file_puller *pullers;
+    struct mr_subscriber *subscribers;
+    struct mr_aggregator *aggregators;
+    struct mr_file_writer writer;
     struct mr_keeper keeper;
     struct mr_out row_file, letter_file;
-    struct mr_token token;
     atomic_size_t jumbo_bytes;
+
+    struct mr_channel_options pubsub; /* where subscribers connect */
+    struct mr_tls_context *pubsub_tls;
+    struct mr_bearer pubsub_bearer;
+    char pubsub_host[256];
+    char (*client_ids)[64];
 };
 
 /* Descriptors that the run reads and writes; -1: none. */
@@ -42,8 +53,9 @@ struct mr_topology_files {
     int source, rows, letters;
 };
 
-/* Takes all memory and joins everything. Returns MR_OK or the error, with a sentence in
- * fault.text. mr_topology_finish accepts whatever init left. */
+/* Takes all memory and joins everything; resolves endpoints, so it may wait for the name service.
+ * Returns MR_OK or the error, with a sentence in fault.text. mr_topology_finish accepts whatever
+ * init left. */
 int mr_topology_init(struct mr_topology *topology, const struct mr_plan *plan,
                      const struct mr_topology_files *files);
 int mr_topology_start(struct mr_topology *topology);
@@ -51,5 +63,13 @@ int mr_topology_start(struct mr_topology *topology);
 bool mr_topology_is_done(struct mr_topology *topology);
 void mr_topology_stop(struct mr_topology *topology);
 void mr_topology_finish(struct mr_topology *topology);
+
+/* What the pullers have taken in so far. */
+struct mr_intake {
+    uint64_t received, bytes, decimals_rounded;
+    uint64_t outstanding, dropped; /* Pub/Sub: leases held; messages that found no room */
+    uint64_t idle_ns;              /* Pub/Sub: how long all pullers have had nothing to do */
+};
+void mr_topology_intake(struct mr_topology *topology, struct mr_intake *intake);
 
 #endif

@@ -9,6 +9,9 @@
 #define SPIN_NS 40000u
 /* Chores run at least this often, whatever happens. */
 #define PARK_NS 20000000u
+/* What is in flight at the end has two seconds to come home. */
+#define CLOSE_TURNS   2000u
+#define CLOSE_WAIT_NS 1000000u
 
 int mr_thread_init(struct mr_thread *thread, enum mr_io_choice io)
 {
@@ -16,14 +19,15 @@ int mr_thread_init(struct mr_thread *thread, enum mr_io_choice io)
     return mr_io_create(&thread->io, io, NULL);
 }
 
-void mr_thread_add(struct mr_thread *thread, const char *role, uint32_t number, void *self,
-                   uint32_t (*turn)(void *self, uint64_t now_ns))
+struct mr_worker *mr_thread_add(struct mr_thread *thread, const char *role, uint32_t number,
+                                void *self, uint32_t (*turn)(void *self, uint64_t now_ns))
 {
     MR_ASSERT(thread->worker_count < MR_THREAD_WORKERS_MAX);
     struct mr_worker *worker = &thread->workers[thread->worker_count++];
     snprintf(worker->name, sizeof worker->name, "%s %u", role, number);
     worker->self = self;
     worker->turn = turn;
+    return worker;
 }
 
 static void count(atomic_ullong *counter)
@@ -39,6 +43,15 @@ static uint64_t wait_ns(struct mr_thread *thread, uint64_t now_ns, uint64_t idle
         return 0;
     count(&thread->parks);
     return PARK_NS;
+}
+
+static void close_workers(struct mr_thread *thread)
+{
+    for (uint32_t w = 0; w < thread->worker_count; w++)
+        if (thread->workers[w].close)
+            thread->workers[w].close(thread->workers[w].self);
+    for (uint32_t tries = 0; mr_io_pending(thread->io) > 0 && tries < CLOSE_TURNS; tries++)
+        mr_io_turn(thread->io, CLOSE_WAIT_NS);
 }
 
 static void *loop(void *self)
@@ -58,6 +71,7 @@ static void *loop(void *self)
         }
         mr_io_turn(thread->io, done > 0 ? 0 : wait_ns(thread, now_ns, idle_since_ns));
     }
+    close_workers(thread);
     atomic_store(&thread->cpu_ns, mr_thread_cpu_ns());
     return NULL;
 }

@@ -19,6 +19,8 @@ struct mr_worker {
     void *self;
     /* Does a bounded piece of work; returns how much was done, 0 for none. */
     uint32_t (*turn)(void *self, uint64_t now_ns);
+    /* Called on the thread when it ends, to cancel what is in flight; NULL: nothing to cancel. */
+    void (*close)(void *self);
 };
 
 struct mr_thread {
@@ -35,13 +37,14 @@ struct mr_thread {
 };
 
 int mr_thread_init(struct mr_thread *thread, enum mr_io_choice io);
-void mr_thread_add(struct mr_thread *thread, const char *role, uint32_t number, void *self,
-                   uint32_t (*turn)(void *self, uint64_t now_ns));
+struct mr_worker *mr_thread_add(struct mr_thread *thread, const char *role, uint32_t number,
+                                void *self, uint32_t (*turn)(void *self, uint64_t now_ns));
 
 /* Errors: MR_E_THREAD, also when the CPU is not ours to pin to. */
 int mr_thread_start(struct mr_thread *thread);
 
-/* Asks the loop to end and waits for it. */
+/* Asks the loop to end, lets the workers close and what is in flight come home (for a bounded
+ * time), and waits for it. */
 void mr_thread_stop(struct mr_thread *thread);
 
 /* Joins what was started; frees the I/O. Accepts a zeroed thread. */

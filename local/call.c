@@ -11,9 +11,9 @@
 
 /* ---- buffers ---- */
 
-struct mr_call_buffer *mr_call_buffer_create(size_t bytes_max)
+struct mr_served_buffer *mr_served_buffer_create(size_t bytes_max)
 {
-    struct mr_call_buffer *buffer = malloc(sizeof *buffer + bytes_max);
+    struct mr_served_buffer *buffer = malloc(sizeof *buffer + bytes_max);
 
     MR_ASSERT(buffer);
     buffer->connection = NULL;
@@ -21,7 +21,7 @@ struct mr_call_buffer *mr_call_buffer_create(size_t bytes_max)
     return buffer;
 }
 
-void mr_call_buffer_destroy(struct mr_call_buffer *buffer)
+void mr_served_buffer_destroy(struct mr_served_buffer *buffer)
 {
     if (buffer->connection) {
         buffer->connection->queued_bytes -= buffer->bytes;
@@ -32,7 +32,7 @@ void mr_call_buffer_destroy(struct mr_call_buffer *buffer)
     free(buffer);
 }
 
-static void buffer_join(struct mr_call_buffer *buffer, struct mr_connection *c, size_t bytes)
+static void buffer_join(struct mr_served_buffer *buffer, struct mr_connection *c, size_t bytes)
 {
     buffer->connection = c;
     buffer->bytes = bytes + BUFFER_EXTRA;
@@ -46,13 +46,13 @@ static void buffer_join(struct mr_call_buffer *buffer, struct mr_connection *c, 
 
 /* ---- responses ---- */
 
-static struct mr_h2 *h2_of(const struct mr_call *call)
+static struct mr_h2 *h2_of(const struct mr_served *call)
 {
     return mr_link_h2(call->connection->link);
 }
 
 /* Nothing precedes the first message: clients may not wait for headers. */
-static void respond(struct mr_call *call)
+static void respond(struct mr_served *call)
 {
     struct mr_h2_header headers[MR_GRPC_HEADERS_MAX];
 
@@ -62,12 +62,12 @@ static void respond(struct mr_call *call)
     mr_h2_respond(h2_of(call), call->stream, headers, mr_grpc_response_headers(headers), false);
 }
 
-void mr_call_give(struct mr_call *call, struct mr_call_buffer *buffer, size_t bytes)
+void mr_served_give(struct mr_served *call, struct mr_served_buffer *buffer, size_t bytes)
 {
     uint8_t prefix[MR_GRPC_PREFIX_BYTES];
 
     if (call->ended) {
-        mr_call_buffer_destroy(buffer);
+        mr_served_buffer_destroy(buffer);
         return;
     }
     respond(call);
@@ -76,21 +76,21 @@ void mr_call_give(struct mr_call *call, struct mr_call_buffer *buffer, size_t by
     buffer_join(buffer, call->connection, bytes);
     if (mr_h2_send(h2_of(call), call->stream, mr_span_of(prefix, sizeof prefix),
                    mr_span_of(buffer->data, bytes), buffer) != MR_OK)
-        mr_call_buffer_destroy(buffer);
+        mr_served_buffer_destroy(buffer);
     mr_connection_dirty(call->connection);
 }
 
-void mr_call_send(struct mr_call *call, struct mr_span message)
+void mr_served_send(struct mr_served *call, struct mr_span message)
 {
-    struct mr_call_buffer *buffer = mr_call_buffer_create(message.bytes);
+    struct mr_served_buffer *buffer = mr_served_buffer_create(message.bytes);
 
     if (message.bytes)
         memcpy(buffer->data, message.data, message.bytes);
-    mr_call_give(call, buffer, message.bytes);
+    mr_served_give(call, buffer, message.bytes);
 }
 
-void mr_call_end_details(struct mr_call *call, int32_t code, struct mr_span text,
-                         struct mr_span details)
+void mr_served_end_details(struct mr_served *call, int32_t code, struct mr_span text,
+                           struct mr_span details)
 {
     struct mr_h2_header headers[MR_GRPC_HEADERS_MAX];
     size_t bytes = text.bytes * 3 + details.bytes * 2 + TRAILER_EXTRA, count;
@@ -114,43 +114,43 @@ void mr_call_end_details(struct mr_call *call, int32_t code, struct mr_span text
     mr_connection_dirty(call->connection);
 }
 
-void mr_call_end(struct mr_call *call, int32_t code, const char *text)
+void mr_served_end(struct mr_served *call, int32_t code, const char *text)
 {
-    mr_call_end_details(call, code, mr_span_text(text), mr_span_of(NULL, 0));
+    mr_served_end_details(call, code, mr_span_text(text), mr_span_of(NULL, 0));
 }
 
-void mr_call_reply(struct mr_call *call, struct mr_span message)
+void mr_served_reply(struct mr_served *call, struct mr_span message)
 {
-    mr_call_send(call, message);
-    mr_call_end(call, MR_GRPC_OK, "");
+    mr_served_send(call, message);
+    mr_served_end(call, MR_GRPC_OK, "");
 }
 
-size_t mr_call_queued_bytes(const struct mr_call *call)
+size_t mr_served_queued_bytes(const struct mr_served *call)
 {
     return mr_h2_queued_bytes(call->stream);
 }
 
 /* ---- time ---- */
 
-void mr_call_wait_until(struct mr_call *call, int64_t us)
+void mr_served_wait_until(struct mr_served *call, int64_t us)
 {
     call->due_us = MR_MIN(us, call->deadline_us);
     call->connection->hall->due_us = MR_MIN(call->connection->hall->due_us, call->due_us);
 }
 
-static void is_due(struct mr_call *call, int64_t now_us)
+static void is_due(struct mr_served *call, int64_t now_us)
 {
     call->now_us = now_us;
     call->due_us = call->deadline_us > now_us ? call->deadline_us : INT64_MAX;
     if (call->method->due)
         call->method->due(call);
     else
-        mr_call_end(call, MR_GRPC_DEADLINE_EXCEEDED, "Deadline exceeded.");
+        mr_served_end(call, MR_GRPC_DEADLINE_EXCEEDED, "Deadline exceeded.");
 }
 
 /* Calls that wait are few and most end before they are due, so a walk when the earliest may be due
  * costs less than keeping them in order. */
-uint32_t mr_calls_due(struct mr_hall *hall)
+uint32_t mr_serveds_due(struct mr_hall *hall)
 {
     int64_t due_us = INT64_MAX;
     uint32_t done = 0;
@@ -159,7 +159,7 @@ uint32_t mr_calls_due(struct mr_hall *hall)
         return 0;
     hall->due_us = INT64_MAX;
     for (struct mr_connection *c = hall->connections; c; c = c->next) {
-        for (struct mr_call *call = c->calls; call; call = call->next) {
+        for (struct mr_served *call = c->calls; call; call = call->next) {
             if (call->due_us <= hall->now_us && !call->ended) {
                 is_due(call, hall->now_us);
                 done++;
@@ -172,12 +172,12 @@ uint32_t mr_calls_due(struct mr_hall *hall)
     return done;
 }
 
-uint32_t mr_calls_room(struct mr_hall *hall)
+uint32_t mr_serveds_room(struct mr_hall *hall)
 {
     uint32_t count = hall->roomy_count;
 
     for (uint32_t i = 0; i < count; i++) {
-        struct mr_call *call = hall->roomy[i];
+        struct mr_served *call = hall->roomy[i];
         if (!call)
             continue;
         call->room_told = false;
@@ -192,7 +192,7 @@ uint32_t mr_calls_room(struct mr_hall *hall)
 
 /* Not from within the sending, which is no place for new calls down. When the list is full, a
  * later buffer tells. */
-static void tell_room(struct mr_call *call)
+static void tell_room(struct mr_served *call)
 {
     struct mr_hall *hall = call->connection->hall;
 
@@ -205,7 +205,7 @@ static void tell_room(struct mr_call *call)
 
 /* ---- beginning and end ---- */
 
-void mr_call_destroy(struct mr_call *call)
+void mr_served_destroy(struct mr_served *call)
 {
     struct mr_hall *hall = call->connection->hall;
 
@@ -271,7 +271,7 @@ static void begin(struct mr_connection *c, struct mr_h2_stream *stream,
                   const struct mr_method *method, void *front, struct mr_span timeout,
                   struct mr_span params)
 {
-    struct mr_call *call = calloc(1, sizeof *call);
+    struct mr_served *call = calloc(1, sizeof *call);
     int64_t timeout_us = timeout.bytes ? mr_grpc_timeout_us(timeout) : INT64_MAX;
 
     MR_ASSERT(call);
@@ -297,7 +297,7 @@ static void begin(struct mr_connection *c, struct mr_h2_stream *stream,
     c->calls = call;
     stream->user = call;
     c->hall->calls++;
-    mr_call_wait_until(call, call->deadline_us);
+    mr_served_wait_until(call, call->deadline_us);
 }
 
 static void on_headers(void *self, struct mr_h2_stream *stream, enum mr_h2_block block,
@@ -329,7 +329,7 @@ static void on_headers(void *self, struct mr_h2_stream *stream, enum mr_h2_block
 
 /* ---- requests ---- */
 
-static bool carry_grow(struct mr_call *call, size_t bytes)
+static bool carry_grow(struct mr_served *call, size_t bytes)
 {
     struct mr_hall *hall = call->connection->hall;
     size_t room = MR_MAX(mr_pow2_at_least(bytes), CARRY_BYTES_MIN);
@@ -349,11 +349,11 @@ static bool carry_grow(struct mr_call *call, size_t bytes)
 }
 
 /* Room grows with what has arrived, never with what was announced. */
-static bool carry_add(struct mr_call *call, struct mr_span bytes)
+static bool carry_add(struct mr_served *call, struct mr_span bytes)
 {
     if (!carry_grow(call, call->carry_bytes + bytes.bytes)) {
-        mr_call_end(call, MR_GRPC_RESOURCE_EXHAUSTED,
-                    "Too many unfinished requests are held by the server.");
+        mr_served_end(call, MR_GRPC_RESOURCE_EXHAUSTED,
+                      "Too many unfinished requests are held by the server.");
         return false;
     }
     if (bytes.bytes)
@@ -362,16 +362,16 @@ static bool carry_add(struct mr_call *call, struct mr_span bytes)
     return true;
 }
 
-static void message(struct mr_call *call, struct mr_span bytes)
+static void message(struct mr_served *call, struct mr_span bytes)
 {
     call->connection->hall->messages_in++;
     if (call->messaged && !call->method->streams) {
-        mr_call_end(call, MR_GRPC_INTERNAL, "A unary call has one request message.");
+        mr_served_end(call, MR_GRPC_INTERNAL, "A unary call has one request message.");
         return;
     }
     /* Small answers to a client that never reads would pile up without it. */
     if (call->connection->queued_bytes > MR_CONNECTION_QUEUE_BYTES) {
-        mr_call_end(call, MR_GRPC_RESOURCE_EXHAUSTED, "Too many responses were not read.");
+        mr_served_end(call, MR_GRPC_RESOURCE_EXHAUSTED, "Too many responses were not read.");
         return;
     }
     call->messaged = true;
@@ -379,7 +379,7 @@ static void message(struct mr_call *call, struct mr_span bytes)
     call->method->message(call, bytes);
 }
 
-static void piece(struct mr_call *call, const struct mr_grpc_piece *p)
+static void piece(struct mr_served *call, const struct mr_grpc_piece *p)
 {
     if (p->begin && p->end) {
         message(call, p->bytes);
@@ -391,21 +391,21 @@ static void piece(struct mr_call *call, const struct mr_grpc_piece *p)
     call->carry_bytes = 0;
 }
 
-static void bad_frame(struct mr_call *call, int err)
+static void bad_frame(struct mr_served *call, int err)
 {
     const struct mr_method *method = call->method;
 
     if (err == MR_E_GRPC_TOO_LARGE)
-        mr_call_end(call, method->too_large ? method->too_large_code : MR_GRPC_RESOURCE_EXHAUSTED,
-                    method->too_large ? method->too_large : "The request is too large.");
+        mr_served_end(call, method->too_large ? method->too_large_code : MR_GRPC_RESOURCE_EXHAUSTED,
+                      method->too_large ? method->too_large : "The request is too large.");
     else
-        mr_call_end(call, MR_GRPC_UNIMPLEMENTED, "Compressed requests are not accepted.");
+        mr_served_end(call, MR_GRPC_UNIMPLEMENTED, "Compressed requests are not accepted.");
 }
 
 static void on_data(void *self, struct mr_h2_stream *stream, struct mr_span bytes)
 {
     struct mr_connection *c = self;
-    struct mr_call *call = stream->user;
+    struct mr_served *call = stream->user;
     struct mr_grpc_piece p;
     int err = MR_OK;
 
@@ -420,23 +420,23 @@ static void on_data(void *self, struct mr_h2_stream *stream, struct mr_span byte
 static void on_end(void *self, struct mr_h2_stream *stream)
 {
     struct mr_connection *c = self;
-    struct mr_call *call = stream->user;
+    struct mr_served *call = stream->user;
 
     if (!call || call->ended)
         return;
     call->now_us = c->hall->now_us;
     if (mr_grpc_end(&call->cursor) != MR_OK || (!call->messaged && !call->method->streams))
-        mr_call_end(call, MR_GRPC_INTERNAL, "The request ended before its message.");
+        mr_served_end(call, MR_GRPC_INTERNAL, "The request ended before its message.");
     else if (call->method->streams && call->method->half_closed)
         call->method->half_closed(call);
 }
 
 static void on_sent(void *self, struct mr_h2_stream *stream, void *token)
 {
-    struct mr_call *call = stream->user;
+    struct mr_served *call = stream->user;
 
     (void)self;
-    mr_call_buffer_destroy(token);
+    mr_served_buffer_destroy(token);
     if (call)
         tell_room(call);
 }
@@ -445,7 +445,7 @@ static void on_stream_closed(void *self, struct mr_h2_stream *stream, uint32_t c
 {
     (void)self, (void)code;
     if (stream->user)
-        mr_call_destroy(stream->user);
+        mr_served_destroy(stream->user);
     stream->user = NULL;
 }
 
@@ -454,7 +454,7 @@ static void on_settings(void *self)
     ((struct mr_connection *)self)->greeted = true;
 }
 
-const struct mr_h2_events mr_call_events = {
+const struct mr_h2_events mr_served_events = {
     .headers = on_headers,
     .data = on_data,
     .end = on_end,

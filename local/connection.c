@@ -63,10 +63,10 @@ static void on_closed(struct mr_socket *socket, int error)
     (void)error;
     unlink_dirty(c);
     while (c->calls)
-        mr_call_destroy(c->calls);
+        mr_served_destroy(c->calls);
     mr_link_destroy(c->link); /* raises no event: borrowed buffers are let go here */
     while (c->buffers)
-        mr_call_buffer_destroy(c->buffers);
+        mr_served_buffer_destroy(c->buffers);
     *c->at = c->next;
     if (c->next)
         c->next->at = c->at;
@@ -93,7 +93,7 @@ bool mr_connection_open(struct mr_hall *hall, int fd, struct mr_tls_context *tls
     memset(c, 0, offsetof(struct mr_connection, send));
     c->hall = hall;
     c->since_us = hall->now_us;
-    c->link = mr_link_create(&options, &mr_call_events, c);
+    c->link = mr_link_create(&options, &mr_served_events, c);
     mr_socket_init(&c->socket, hall->io, &socket_calls, c->send, sizeof c->send);
     if (!c->link || mr_socket_adopt(&c->socket, fd, NULL) != 0) {
         if (!c->link)
@@ -143,9 +143,9 @@ static void flush(struct mr_connection *c)
 /* `due` may end calls, which makes connections dirty; flushing may call `room` for calls. */
 uint32_t mr_connections_turn(struct mr_hall *hall)
 {
-    uint32_t done = mr_calls_due(hall);
+    uint32_t done = mr_serveds_due(hall);
 
-    done += mr_calls_room(hall);
+    done += mr_serveds_room(hall);
     while (hall->dirty) {
         struct mr_connection *c = hall->dirty;
         hall->dirty = c->next_dirty;
@@ -172,8 +172,8 @@ void mr_connections_leave(struct mr_hall *hall)
     hall->leaving = true;
     for (struct mr_connection *c = hall->connections; c; c = c->next) {
         mr_h2_goaway(mr_link_h2(c->link), MR_H2_NO_ERROR, mr_span_text("shutting down"));
-        for (struct mr_call *call = c->calls; call; call = call->next)
-            mr_call_end(call, MR_GRPC_UNAVAILABLE, "The server is shutting down.");
+        for (struct mr_served *call = c->calls; call; call = call->next)
+            mr_served_end(call, MR_GRPC_UNAVAILABLE, "The server is shutting down.");
         mr_connection_dirty(c);
     }
 }

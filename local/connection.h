@@ -29,7 +29,7 @@ struct mr_hall {
     bool leaving; /* no new calls */
     uint64_t accepted, calls, messages_in, messages_out, bytes_in, bytes_out;
     struct mr_connection *connections, *dirty;
-    struct mr_call *roomy[1024]; /* calls whose `room` is to be called */
+    struct mr_served *roomy[1024]; /* calls whose `room` is to be called */
     uint32_t roomy_count;
     int64_t due_us; /* not later than the earliest due_us of a call */
 };

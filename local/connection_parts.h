@@ -9,22 +9,22 @@ struct mr_connection {
     struct mr_connection *next, **at, *next_dirty;
     struct mr_link *link;
     struct mr_socket socket;
-    struct mr_call *calls;
-    struct mr_call_buffer *buffers; /* given and not yet sent */
-    size_t queued_bytes;            /* in them */
-    int64_t since_us;               /* accepted, later: began to end */
-    bool dirty;                     /* something may be there to be sent */
-    bool greeted;                   /* the client's SETTINGS came */
+    struct mr_served *calls;
+    struct mr_served_buffer *buffers; /* given and not yet sent */
+    size_t queued_bytes;              /* in them */
+    int64_t since_us;                 /* accepted, later: began to end */
+    bool dirty;                       /* something may be there to be sent */
+    bool greeted;                     /* the client's SETTINGS came */
     bool broken, ending;
     uint8_t send[MR_CONNECTION_SEND_BYTES]; /* last: not cleared */
 };
 
-extern const struct mr_h2_events mr_call_events; /* self: struct mr_connection */
+extern const struct mr_h2_events mr_served_events; /* self: struct mr_connection */
 
 void mr_connection_dirty(struct mr_connection *c);
-void mr_call_destroy(struct mr_call *call); /* calls `closed` */
-void mr_call_buffer_destroy(struct mr_call_buffer *buffer);
-uint32_t mr_calls_due(struct mr_hall *hall);
-uint32_t mr_calls_room(struct mr_hall *hall);
+void mr_served_destroy(struct mr_served *call); /* calls `closed` */
+void mr_served_buffer_destroy(struct mr_served_buffer *buffer);
+uint32_t mr_serveds_due(struct mr_hall *hall);
+uint32_t mr_serveds_room(struct mr_hall *hall);
 
 #endif

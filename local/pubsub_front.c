@@ -30,17 +30,17 @@ void mr_pubsub_front_destroy(struct mr_pubsub_front *front)
 
 /* ---- words for all ---- */
 
-bool mr_pubsub_front_went(struct mr_call *call, struct mr_pubsub_status status)
+bool mr_pubsub_front_went(struct mr_served *call, struct mr_pubsub_status status)
 {
     if (status.code != MR_PUBSUB_OK)
-        mr_call_end(call, (int32_t)status.code, status.text);
+        mr_served_end(call, (int32_t)status.code, status.text);
     return status.code == MR_PUBSUB_OK;
 }
 
-bool mr_pubsub_front_parsed(struct mr_call *call, int err)
+bool mr_pubsub_front_parsed(struct mr_served *call, int err)
 {
     if (err != MR_OK)
-        mr_call_end(call, MR_GRPC_INVALID_ARGUMENT, "The request is not a well-formed message.");
+        mr_served_end(call, MR_GRPC_INVALID_ARGUMENT, "The request is not a well-formed message.");
     return err == MR_OK;
 }
 
@@ -105,7 +105,7 @@ static void put_failed_ids(struct mr_pen *pen, const struct mr_pubsub_front *f,
     free(info);
 }
 
-void mr_pubsub_front_failed_ids(struct mr_call *call, struct mr_pubsub_status status,
+void mr_pubsub_front_failed_ids(struct mr_served *call, struct mr_pubsub_status status,
                                 uint32_t count)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
@@ -121,7 +121,7 @@ void mr_pubsub_front_failed_ids(struct mr_call *call, struct mr_pubsub_status st
     pen = mr_pen_of(memory, bytes);
     put_failed_ids(&pen, f, status, pairs, count);
     MR_ASSERT(pen.err == MR_OK);
-    mr_call_end_details(call, (int32_t)status.code, mr_span_text(status.text), mr_pen_span(&pen));
+    mr_served_end_details(call, (int32_t)status.code, mr_span_text(status.text), mr_pen_span(&pen));
     free(pairs);
     free(memory);
 }
@@ -135,19 +135,19 @@ static bool has_reasons(const struct mr_pubsub_front *f, uint32_t count)
     return false;
 }
 
-static void tell_acks(struct mr_call *call, struct mr_pubsub_status status, uint32_t count)
+static void tell_acks(struct mr_served *call, struct mr_pubsub_status status, uint32_t count)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
 
     if (status.code == MR_PUBSUB_OK)
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
     else if (status.code != MR_PUBSUB_NOT_FOUND && has_reasons(f, count))
         mr_pubsub_front_failed_ids(call, status, count);
     else
         mr_pubsub_front_went(call, status);
 }
 
-static void acknowledge(struct mr_call *call, struct mr_span message)
+static void acknowledge(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_acknowledge request;
@@ -163,7 +163,7 @@ static void acknowledge(struct mr_call *call, struct mr_span message)
         count);
 }
 
-static void modify_ack_deadline(struct mr_call *call, struct mr_span message)
+static void modify_ack_deadline(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_modify_ack_deadline request;
@@ -219,7 +219,7 @@ static bool read_post(struct mr_pubsub_front *f, uint32_t at, struct mr_span byt
     return true;
 }
 
-static bool read_posts(struct mr_call *call, const struct mr_pubsub_publish *request)
+static bool read_posts(struct mr_served *call, const struct mr_pubsub_publish *request)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pb_each each = mr_pb_list_each(&request->messages);
@@ -227,8 +227,8 @@ static bool read_posts(struct mr_call *call, const struct mr_pubsub_publish *req
     struct mr_span bytes;
 
     if (count > MR_PUBSUB_REQUEST_POSTS) {
-        mr_call_end(call, MR_GRPC_INVALID_ARGUMENT,
-                    "The value for message_count is too large: at most 1000 messages a request.");
+        mr_served_end(call, MR_GRPC_INVALID_ARGUMENT,
+                      "The value for message_count is too large: at most 1000 messages a request.");
         return false;
     }
     for (uint32_t i = 0; i < count && mr_pb_each_span(&each, &bytes); i++)
@@ -240,12 +240,12 @@ static bool read_posts(struct mr_call *call, const struct mr_pubsub_publish *req
     return true;
 }
 
-static void publish(struct mr_call *call, struct mr_span message)
+static void publish(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_publish request;
     char text[MR_PUBSUB_FRONT_ID_BYTES];
-    struct mr_call_buffer *buffer;
+    struct mr_served_buffer *buffer;
     struct mr_pen pen;
     size_t bytes;
 
@@ -256,40 +256,40 @@ static void publish(struct mr_call *call, struct mr_span message)
                                                       f->message_ids)))
         return;
     bytes = request.messages.found * (size_t)(MR_PUBSUB_FRONT_ID_BYTES + 2);
-    buffer = mr_call_buffer_create(bytes);
+    buffer = mr_served_buffer_create(bytes);
     pen = mr_pen_of(buffer->data, bytes);
     for (uint32_t i = 0; i < request.messages.found; i++)
         mr_pb_put_bytes(&pen, 1, mr_pubsub_front_id(f->message_ids[i], text));
     MR_ASSERT(pen.err == MR_OK);
-    mr_call_give(call, buffer, pen.bytes);
-    mr_call_end(call, MR_GRPC_OK, "");
+    mr_served_give(call, buffer, pen.bytes);
+    mr_served_end(call, MR_GRPC_OK, "");
 }
 
 /* ---- seek, and what is not there ---- */
 
-static void seek(struct mr_call *call, struct mr_span message)
+static void seek(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_seek request;
 
     if (!mr_pubsub_front_parsed(call, mr_pubsub_seek_parse(&request, message)))
         return;
     if (request.snapshot.bytes)
-        mr_call_end(call, MR_GRPC_UNIMPLEMENTED, "The local cloud does not offer snapshots.");
+        mr_served_end(call, MR_GRPC_UNIMPLEMENTED, "The local cloud does not offer snapshots.");
     else if (!request.time.present)
-        mr_call_end(call, MR_GRPC_INVALID_ARGUMENT, "A seek needs a time.");
+        mr_served_end(call, MR_GRPC_INVALID_ARGUMENT, "A seek needs a time.");
     else if (mr_pubsub_front_went(call, mr_pubsub_seek(mr_pubsub_front_of(call)->store,
                                                        request.subscription,
                                                        mr_pb_time_us(&request.time), call->now_us)))
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
 }
 
 /* There are no snapshots, so an empty list is the truth. */
-static void list_snapshots(struct mr_call *call, struct mr_span message)
+static void list_snapshots(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_list request;
 
     if (mr_pubsub_front_parsed(call, mr_pubsub_list_parse(&request, message)))
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
 }
 
 /* ---- the table ---- */

@@ -40,12 +40,12 @@ static void send(struct mr_pubsub_pull_state *pull, const struct mr_pubsub_deliv
                  uint32_t count)
 {
     size_t bytes = DELIVERY_EXTRA_BYTES;
-    struct mr_call_buffer *buffer;
+    struct mr_served_buffer *buffer;
     struct mr_pen pen;
 
     for (uint32_t i = 0; i < count; i++)
         bytes += bound(&deliveries[i]);
-    buffer = mr_call_buffer_create(bytes);
+    buffer = mr_served_buffer_create(bytes);
     pen = mr_pen_of(buffer->data, bytes);
     for (uint32_t i = 0; i < count; i++)
         put_delivery(&pen, &deliveries[i]);
@@ -55,7 +55,7 @@ static void send(struct mr_pubsub_pull_state *pull, const struct mr_pubsub_deliv
         mr_pubsub_properties_nest(&pen, 4, &properties);
     }
     MR_ASSERT(pen.err == MR_OK);
-    mr_call_give(pull->call, buffer, pen.bytes);
+    mr_served_give(pull->call, buffer, pen.bytes);
 }
 
 static void close(struct mr_pubsub_pull_state *pull)
@@ -77,7 +77,7 @@ void mr_pubsub_front_serve(struct mr_pubsub_pull_state *pull, int64_t now_us)
         close(pull);
         return;
     }
-    if (mr_call_queued_bytes(pull->call) >= STREAM_QUEUE_BYTES) {
+    if (mr_served_queued_bytes(pull->call) >= STREAM_QUEUE_BYTES) {
         pull->held = true;
         return;
     }
@@ -94,11 +94,11 @@ void mr_pubsub_front_serve(struct mr_pubsub_pull_state *pull, int64_t now_us)
     send(pull, deliveries, count);
     if (!pull->stream) {
         close(pull);
-        mr_call_end(pull->call, MR_GRPC_OK, "");
+        mr_served_end(pull->call, MR_GRPC_OK, "");
     }
 }
 
-bool mr_pubsub_front_open(struct mr_call *call, struct mr_span subscription,
+bool mr_pubsub_front_open(struct mr_served *call, struct mr_span subscription,
                           struct mr_pubsub_puller_settings settings)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
@@ -117,7 +117,7 @@ bool mr_pubsub_front_open(struct mr_call *call, struct mr_span subscription,
                                                             call->now_us, &pull->puller));
 }
 
-void mr_pubsub_front_pull_closed(struct mr_call *call)
+void mr_pubsub_front_pull_closed(struct mr_served *call)
 {
     struct mr_pubsub_pull_state *pull = call->state;
 
@@ -128,7 +128,7 @@ void mr_pubsub_front_pull_closed(struct mr_call *call)
     call->state = NULL;
 }
 
-void mr_pubsub_front_stream_room(struct mr_call *call)
+void mr_pubsub_front_stream_room(struct mr_served *call)
 {
     struct mr_pubsub_pull_state *pull = call->state;
 
@@ -140,7 +140,7 @@ void mr_pubsub_front_stream_room(struct mr_call *call)
 
 /* ---- unary Pull ---- */
 
-void mr_pubsub_front_pull(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_pull(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_puller_settings settings = {0};
     struct mr_pubsub_pull_state *pull;
@@ -157,21 +157,21 @@ void mr_pubsub_front_pull(struct mr_call *call, struct mr_span message)
         return;
     if (request.return_immediately) {
         close(pull);
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
         return;
     }
     pull->wait_us = call->now_us + MR_PUBSUB_FRONT_PULL_WAIT_US;
-    mr_call_wait_until(call, pull->wait_us);
+    mr_served_wait_until(call, pull->wait_us);
 }
 
-void mr_pubsub_front_pull_due(struct mr_call *call)
+void mr_pubsub_front_pull_due(struct mr_served *call)
 {
     struct mr_pubsub_pull_state *pull = call->state;
 
     if (pull)
         close(pull);
     if (call->now_us >= call->deadline_us)
-        mr_call_end(call, MR_GRPC_DEADLINE_EXCEEDED, "Deadline exceeded.");
+        mr_served_end(call, MR_GRPC_DEADLINE_EXCEEDED, "Deadline exceeded.");
     else
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
 }

@@ -7,18 +7,18 @@
 
 #define ACTIVE 1
 
-static bool refused(struct mr_call *call, const char *what)
+static bool refused(struct mr_served *call, const char *what)
 {
     char text[128];
 
     snprintf(text, sizeof text, "The local cloud does not offer %s.", what);
-    mr_call_end(call, MR_GRPC_UNIMPLEMENTED, text);
+    mr_served_end(call, MR_GRPC_UNIMPLEMENTED, text);
     return true;
 }
 
 /* ---- topics ---- */
 
-static bool topic_refused(struct mr_call *call, const struct mr_pubsub_topic *t)
+static bool topic_refused(struct mr_served *call, const struct mr_pubsub_topic *t)
 {
     if (t->schema_settings.present)
         return refused(call, "schemas");
@@ -71,21 +71,21 @@ static struct mr_pubsub_topic topic_of(const struct mr_pubsub_topic_settings *se
     return t;
 }
 
-static void reply_topic(struct mr_call *call, const struct mr_pubsub_topic_settings *settings)
+static void reply_topic(struct mr_served *call, const struct mr_pubsub_topic_settings *settings)
 {
     struct mr_pubsub_topic t = topic_of(settings);
     struct mr_pen pen = mr_pen_measure();
-    struct mr_call_buffer *buffer;
+    struct mr_served_buffer *buffer;
 
     mr_pubsub_topic_put(&pen, &t);
-    buffer = mr_call_buffer_create(pen.bytes);
+    buffer = mr_served_buffer_create(pen.bytes);
     pen = mr_pen_of(buffer->data, pen.bytes);
     mr_pubsub_topic_put(&pen, &t);
-    mr_call_give(call, buffer, pen.bytes);
-    mr_call_end(call, MR_GRPC_OK, "");
+    mr_served_give(call, buffer, pen.bytes);
+    mr_served_end(call, MR_GRPC_OK, "");
 }
 
-void mr_pubsub_front_create_topic(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_create_topic(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_topic_settings settings, made;
@@ -99,7 +99,7 @@ void mr_pubsub_front_create_topic(struct mr_call *call, struct mr_span message)
         reply_topic(call, &made);
 }
 
-void mr_pubsub_front_get_topic(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_get_topic(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_topic_settings settings;
@@ -110,19 +110,19 @@ void mr_pubsub_front_get_topic(struct mr_call *call, struct mr_span message)
         reply_topic(call, &settings);
 }
 
-void mr_pubsub_front_delete_topic(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_delete_topic(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_named request;
 
     if (mr_pubsub_front_parsed(call, mr_pubsub_named_parse(&request, message)) &&
         mr_pubsub_front_went(call,
                              mr_pubsub_topic_delete(mr_pubsub_front_of(call)->store, request.name)))
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
 }
 
 /* ---- subscriptions ---- */
 
-static bool subscription_refused(struct mr_call *call, const struct mr_pubsub_subscription *s)
+static bool subscription_refused(struct mr_served *call, const struct mr_pubsub_subscription *s)
 {
     if (s->push_config.push_endpoint.bytes > 0)
         return refused(call, "push delivery");
@@ -211,22 +211,22 @@ subscription_of(const struct mr_pubsub_subscription_settings *t)
     return s;
 }
 
-static void reply_subscription(struct mr_call *call,
+static void reply_subscription(struct mr_served *call,
                                const struct mr_pubsub_subscription_settings *settings)
 {
     struct mr_pubsub_subscription s = subscription_of(settings);
     struct mr_pen pen = mr_pen_measure();
-    struct mr_call_buffer *buffer;
+    struct mr_served_buffer *buffer;
 
     mr_pubsub_subscription_put(&pen, &s);
-    buffer = mr_call_buffer_create(pen.bytes);
+    buffer = mr_served_buffer_create(pen.bytes);
     pen = mr_pen_of(buffer->data, pen.bytes);
     mr_pubsub_subscription_put(&pen, &s);
-    mr_call_give(call, buffer, pen.bytes);
-    mr_call_end(call, MR_GRPC_OK, "");
+    mr_served_give(call, buffer, pen.bytes);
+    mr_served_end(call, MR_GRPC_OK, "");
 }
 
-void mr_pubsub_front_create_subscription(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_create_subscription(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_subscription_settings settings, made;
@@ -240,7 +240,7 @@ void mr_pubsub_front_create_subscription(struct mr_call *call, struct mr_span me
         reply_subscription(call, &made);
 }
 
-void mr_pubsub_front_get_subscription(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_get_subscription(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_subscription_settings settings;
@@ -251,27 +251,27 @@ void mr_pubsub_front_get_subscription(struct mr_call *call, struct mr_span messa
         reply_subscription(call, &settings);
 }
 
-void mr_pubsub_front_delete_subscription(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_delete_subscription(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_named request;
 
     if (mr_pubsub_front_parsed(call, mr_pubsub_named_parse(&request, message)) &&
         mr_pubsub_front_went(
             call, mr_pubsub_subscription_delete(mr_pubsub_front_of(call)->store, request.name)))
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
 }
 
-void mr_pubsub_front_detach(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_detach(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_named request;
 
     if (mr_pubsub_front_parsed(call, mr_pubsub_named_parse(&request, message)) &&
         mr_pubsub_front_went(call, mr_pubsub_detach(mr_pubsub_front_of(call)->store, request.name)))
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
 }
 
 /* Becoming a pull subscription is what each of ours already is. */
-void mr_pubsub_front_modify_push(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_modify_push(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_subscription_settings settings;
@@ -284,7 +284,7 @@ void mr_pubsub_front_modify_push(struct mr_call *call, struct mr_span message)
     if (request.push_config.push_endpoint.bytes > 0)
         refused(call, "push delivery");
     else
-        mr_call_reply(call, mr_span_of(NULL, 0));
+        mr_served_reply(call, mr_span_of(NULL, 0));
 }
 
 /* ---- updates ---- */
@@ -345,7 +345,7 @@ static bool apply_path(void *to, const void *from, const struct path *paths, siz
 }
 
 /* Copies the members that the mask names; false: the call has ended. */
-static bool apply(struct mr_call *call, void *to, const void *from, const struct path *paths,
+static bool apply(struct mr_served *call, void *to, const void *from, const struct path *paths,
                   size_t count, const struct mr_pubsub_mask *mask)
 {
     struct mr_pb_each each = mr_pb_list_each(&mask->paths);
@@ -353,8 +353,8 @@ static bool apply(struct mr_call *call, void *to, const void *from, const struct
     char text[256];
 
     if (mask->paths.found == 0) {
-        mr_call_end(call, MR_GRPC_INVALID_ARGUMENT,
-                    "The update_mask in the request must be set and name at least one field.");
+        mr_served_end(call, MR_GRPC_INVALID_ARGUMENT,
+                      "The update_mask in the request must be set and name at least one field.");
         return false;
     }
     while (mr_pb_each_span(&each, &name)) {
@@ -362,13 +362,13 @@ static bool apply(struct mr_call *call, void *to, const void *from, const struct
             continue;
         snprintf(text, sizeof text, "Invalid update_mask provided: '%.*s' cannot be updated.",
                  (int)MR_MIN(name.bytes, 100), (const char *)name.data);
-        mr_call_end(call, MR_GRPC_INVALID_ARGUMENT, text);
+        mr_served_end(call, MR_GRPC_INVALID_ARGUMENT, text);
         return false;
     }
     return true;
 }
 
-void mr_pubsub_front_update_topic(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_update_topic(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_topic_settings settings;
@@ -388,7 +388,7 @@ void mr_pubsub_front_update_topic(struct mr_call *call, struct mr_span message)
         reply_topic(call, &settings);
 }
 
-void mr_pubsub_front_update_subscription(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_update_subscription(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_subscription_settings settings;
@@ -437,12 +437,12 @@ static void put_page(struct mr_pubsub_front *f, struct mr_pen *pen, enum mr_pubs
     mr_pb_add_bytes(pen, 2, mr_span_text(f->page.next_token));
 }
 
-static void reply_list(struct mr_call *call, struct mr_span message, enum mr_pubsub_listing list)
+static void reply_list(struct mr_served *call, struct mr_span message, enum mr_pubsub_listing list)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pen pen = mr_pen_measure();
     struct mr_pubsub_list request;
-    struct mr_call_buffer *buffer;
+    struct mr_served_buffer *buffer;
 
     if (!mr_pubsub_front_parsed(call, mr_pubsub_list_parse(&request, message)) ||
         !mr_pubsub_front_went(call,
@@ -450,24 +450,24 @@ static void reply_list(struct mr_call *call, struct mr_span message, enum mr_pub
                                                  request.page_token, &f->page)))
         return;
     put_page(f, &pen, list);
-    buffer = mr_call_buffer_create(pen.bytes);
+    buffer = mr_served_buffer_create(pen.bytes);
     pen = mr_pen_of(buffer->data, pen.bytes);
     put_page(f, &pen, list);
-    mr_call_give(call, buffer, pen.bytes);
-    mr_call_end(call, MR_GRPC_OK, "");
+    mr_served_give(call, buffer, pen.bytes);
+    mr_served_end(call, MR_GRPC_OK, "");
 }
 
-void mr_pubsub_front_list_topics(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_list_topics(struct mr_served *call, struct mr_span message)
 {
     reply_list(call, message, MR_PUBSUB_TOPICS);
 }
 
-void mr_pubsub_front_list_subscriptions(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_list_subscriptions(struct mr_served *call, struct mr_span message)
 {
     reply_list(call, message, MR_PUBSUB_SUBSCRIPTIONS);
 }
 
-void mr_pubsub_front_list_topic_subscriptions(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_list_topic_subscriptions(struct mr_served *call, struct mr_span message)
 {
     reply_list(call, message, MR_PUBSUB_TOPIC_SUBSCRIPTIONS);
 }

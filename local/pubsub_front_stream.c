@@ -3,7 +3,7 @@
 
 #define EMPTY_RESPONSE_BYTES 16
 
-static struct mr_pubsub_pull_state *state_of(const struct mr_call *call)
+static struct mr_pubsub_pull_state *state_of(const struct mr_served *call)
 {
     return call->state;
 }
@@ -13,9 +13,9 @@ static struct mr_span name_of(const struct mr_pubsub_pull_state *pull)
     return mr_span_of(pull->name, pull->name_bytes);
 }
 
-static bool invalid(struct mr_call *call, const char *text)
+static bool invalid(struct mr_served *call, const char *text)
 {
-    mr_call_end(call, MR_GRPC_INVALID_ARGUMENT, text);
+    mr_served_end(call, MR_GRPC_INVALID_ARGUMENT, text);
     return false;
 }
 
@@ -28,7 +28,7 @@ static struct mr_pubsub_properties properties_of(const struct mr_pubsub_pull_sta
 /* ---- acks on the stream ---- */
 
 /* With exactly-once some may have failed; then the confirmation tells and the stream goes on. */
-static bool survives(struct mr_call *call, struct mr_pubsub_status status, uint32_t count)
+static bool survives(struct mr_served *call, struct mr_pubsub_status status, uint32_t count)
 {
     const struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     bool reasons = false;
@@ -49,19 +49,19 @@ static void put_ids(struct mr_pen *pen, uint32_t number, const struct mr_pubsub_
 
 /* `number` is the confirmation's field: 5 for acks, 3 for deadlines, whose lists of temporary
  * failures have other numbers. */
-static void confirm(struct mr_call *call, uint32_t number, uint32_t count)
+static void confirm(struct mr_served *call, uint32_t number, uint32_t count)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pubsub_properties properties = properties_of(state_of(call));
     size_t bytes = 2 * EMPTY_RESPONSE_BYTES, mark;
-    struct mr_call_buffer *buffer;
+    struct mr_served_buffer *buffer;
     struct mr_pen pen;
 
     if (!properties.exactly_once)
         return;
     for (uint32_t i = 0; i < count; i++)
         bytes += f->ids[i].bytes + EMPTY_RESPONSE_BYTES;
-    buffer = mr_call_buffer_create(bytes);
+    buffer = mr_served_buffer_create(bytes);
     pen = mr_pen_of(buffer->data, bytes);
     if (number == 5)
         mr_pubsub_properties_nest(&pen, 4, &properties);
@@ -73,10 +73,10 @@ static void confirm(struct mr_call *call, uint32_t number, uint32_t count)
     if (number != 5)
         mr_pubsub_properties_nest(&pen, 4, &properties);
     MR_ASSERT(pen.err == MR_OK);
-    mr_call_give(call, buffer, pen.bytes);
+    mr_served_give(call, buffer, pen.bytes);
 }
 
-static bool acks(struct mr_call *call, const struct mr_pubsub_streaming_pull *request)
+static bool acks(struct mr_served *call, const struct mr_pubsub_streaming_pull *request)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     uint32_t count = mr_pubsub_front_list(f, &request->ack_ids);
@@ -93,7 +93,7 @@ static bool acks(struct mr_call *call, const struct mr_pubsub_streaming_pull *re
     return true;
 }
 
-static bool deadlines(struct mr_call *call, const struct mr_pubsub_streaming_pull *request)
+static bool deadlines(struct mr_served *call, const struct mr_pubsub_streaming_pull *request)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
     struct mr_pb_each each = mr_pb_each_of(request->bytes, 3);
@@ -119,7 +119,7 @@ static bool deadlines(struct mr_call *call, const struct mr_pubsub_streaming_pul
 
 /* ---- requests ---- */
 
-static bool first(struct mr_call *call, const struct mr_pubsub_streaming_pull *request)
+static bool first(struct mr_served *call, const struct mr_pubsub_streaming_pull *request)
 {
     struct mr_pubsub_puller_settings settings = {
         .stream = true,
@@ -136,7 +136,7 @@ static bool first(struct mr_call *call, const struct mr_pubsub_streaming_pull *r
     return true;
 }
 
-static bool later(struct mr_call *call, const struct mr_pubsub_streaming_pull *request)
+static bool later(struct mr_served *call, const struct mr_pubsub_streaming_pull *request)
 {
     struct mr_pubsub_front *f = mr_pubsub_front_of(call);
 
@@ -153,17 +153,17 @@ static bool later(struct mr_call *call, const struct mr_pubsub_streaming_pull *r
 }
 
 /* An empty request is a ping. */
-static void pong(struct mr_call *call)
+static void pong(struct mr_served *call)
 {
     struct mr_pubsub_properties properties = properties_of(state_of(call));
     uint8_t memory[EMPTY_RESPONSE_BYTES];
     struct mr_pen pen = mr_pen_of(memory, sizeof memory);
 
     mr_pubsub_properties_nest(&pen, 4, &properties);
-    mr_call_send(call, mr_pen_span(&pen));
+    mr_served_send(call, mr_pen_span(&pen));
 }
 
-void mr_pubsub_front_stream(struct mr_call *call, struct mr_span message)
+void mr_pubsub_front_stream(struct mr_served *call, struct mr_span message)
 {
     struct mr_pubsub_streaming_pull request;
     bool opened = call->state != NULL;

@@ -22,14 +22,14 @@ static void add(atomic_ullong *counter, uint64_t n)
 
 /* ---- acknowledging ---- */
 
-static void ack_later(struct mr_pubsub_puller *p, uint32_t lease)
+static void ack_later(struct mr_subscriber *p, uint32_t lease)
 {
     MR_ASSERT(p->to_ack_count < p->leases.capacity);
     uint32_t at = p->to_ack_head + p->to_ack_count++;
     p->to_ack[at >= p->leases.capacity ? at - p->leases.capacity : at] = lease;
 }
 
-static void write_acks(struct mr_pubsub_puller *p)
+static void write_acks(struct mr_subscriber *p)
 {
     while (p->to_ack_count > 0) {
         uint32_t lease = p->to_ack[p->to_ack_head];
@@ -41,7 +41,7 @@ static void write_acks(struct mr_pubsub_puller *p)
     }
 }
 
-static void extend_leases(struct mr_pubsub_puller *p)
+static void extend_leases(struct mr_subscriber *p)
 {
     uint32_t lease;
 
@@ -53,7 +53,7 @@ static void extend_leases(struct mr_pubsub_puller *p)
     }
 }
 
-static uint32_t take_back_batches(struct mr_pubsub_puller *p)
+static uint32_t take_back_batches(struct mr_subscriber *p)
 {
     void *batches[BURST_MAX];
     uint32_t total = 0;
@@ -71,7 +71,7 @@ static uint32_t take_back_batches(struct mr_pubsub_puller *p)
     return total;
 }
 
-static uint32_t take_safe_letters(struct mr_pubsub_puller *p)
+static uint32_t take_safe_letters(struct mr_subscriber *p)
 {
     void *items[BURST_MAX];
     uint32_t total = 0, taken;
@@ -86,7 +86,7 @@ static uint32_t take_safe_letters(struct mr_pubsub_puller *p)
 
 /* ---- messages into batches ---- */
 
-static uint32_t send_cut(struct mr_pubsub_puller *p)
+static uint32_t send_cut(struct mr_subscriber *p)
 {
     uint32_t count = p->batcher.cut_count;
 
@@ -99,8 +99,7 @@ static uint32_t send_cut(struct mr_pubsub_puller *p)
 }
 
 /* The event time, if it stands beside the payload; else as decoded. */
-static enum mr_reason event_time(struct mr_pubsub_puller *p,
-                                 const struct mr_pubsub_message *message)
+static enum mr_reason event_time(struct mr_subscriber *p, const struct mr_pubsub_message *message)
 {
     const struct mr_config *config = p->plan->config;
     const struct mr_field *field = &config->decode.fields[config->decode.event_time];
@@ -125,7 +124,7 @@ static enum mr_reason event_time(struct mr_pubsub_puller *p,
     return MR_REASON_NONE;
 }
 
-static enum mr_reason decode(struct mr_pubsub_puller *p, const struct mr_pubsub_message *message)
+static enum mr_reason decode(struct mr_subscriber *p, const struct mr_pubsub_message *message)
 {
     enum mr_reason reason = mr_decode(p->decoder, message->data, p->decoded);
 
@@ -142,7 +141,7 @@ static enum mr_reason decode(struct mr_pubsub_puller *p, const struct mr_pubsub_
 }
 
 /* Decodes a message and puts it into its batch; false: there is no room for it now. */
-static bool batch_message(struct mr_pubsub_puller *p, uint32_t lease,
+static bool batch_message(struct mr_subscriber *p, uint32_t lease,
                           const struct mr_pubsub_message *message)
 {
     const struct mr_config *config = p->plan->config;
@@ -178,7 +177,7 @@ static bool batch_message(struct mr_pubsub_puller *p, uint32_t lease,
 }
 
 /* A message that we cannot even hold: not acknowledged, so it comes again. */
-static bool drop(struct mr_pubsub_puller *p, uint32_t lease)
+static bool drop(struct mr_subscriber *p, uint32_t lease)
 {
     if (lease != MR_LEASE_NONE)
         mr_lease_end(&p->leases, lease);
@@ -188,7 +187,7 @@ static bool drop(struct mr_pubsub_puller *p, uint32_t lease)
 
 static bool received(void *self, struct mr_pull_stream *stream, const struct mr_pubsub_event *event)
 {
-    struct mr_pubsub_puller *p = self;
+    struct mr_subscriber *p = self;
     const struct mr_pubsub_received *received = &event->received;
 
     p->received_ns = p->now_ns;
@@ -207,7 +206,7 @@ static bool received(void *self, struct mr_pull_stream *stream, const struct mr_
     return false;
 }
 
-static uint32_t unpark(struct mr_pubsub_puller *p)
+static uint32_t unpark(struct mr_subscriber *p)
 {
     const struct mr_parked *parked;
     uint32_t done = 0;
@@ -227,7 +226,7 @@ static uint32_t unpark(struct mr_pubsub_puller *p)
 
 static void properties(void *self, const struct mr_pubsub_properties *properties)
 {
-    struct mr_pubsub_puller *p = self;
+    struct mr_subscriber *p = self;
     p->acks.exactly_once = properties->exactly_once;
 }
 
@@ -243,7 +242,7 @@ static const struct mr_channel_events connection_events = {.down = connection_do
 static const struct mr_retry_policy reconnect_policy = {
     .base_ns = 100000000, .cap_ns = 60000000000, .factor_percent = 200};
 
-static void tend_connections(struct mr_pubsub_puller *p, bool draining)
+static void tend_connections(struct mr_subscriber *p, bool draining)
 {
     for (uint32_t c = 0; c < p->connection_count; c++) {
         struct mr_channel *channel = &p->connections[c];
@@ -263,7 +262,7 @@ static void tend_connections(struct mr_pubsub_puller *p, bool draining)
     }
 }
 
-static bool streams_have_stopped(const struct mr_pubsub_puller *p)
+static bool streams_have_stopped(const struct mr_subscriber *p)
 {
     for (uint32_t s = 0; s < p->stream_count; s++)
         if (p->streams[s].active)
@@ -273,7 +272,7 @@ static bool streams_have_stopped(const struct mr_pubsub_puller *p)
 
 /* ---- the end ---- */
 
-static void drain_on(struct mr_pubsub_puller *p)
+static void drain_on(struct mr_subscriber *p)
 {
     if (!p->ended && streams_have_stopped(p) && p->park.count == 0 &&
         mr_batcher_close(&p->batcher, MR_BATCH_END)) {
@@ -286,7 +285,7 @@ static void drain_on(struct mr_pubsub_puller *p)
 
 /* ---- the turn ---- */
 
-static void tell(struct mr_pubsub_puller *p)
+static void tell(struct mr_subscriber *p)
 {
     bool quiet = p->leases.count == 0 && p->park.count == 0 && mr_acks_are_clean(&p->acks);
     atomic_store_explicit(&p->outstanding, p->leases.count, memory_order_relaxed);
@@ -294,7 +293,7 @@ static void tell(struct mr_pubsub_puller *p)
                           memory_order_relaxed);
 }
 
-static void chores(struct mr_pubsub_puller *p, bool draining)
+static void chores(struct mr_subscriber *p, bool draining)
 {
     tend_connections(p, draining);
     extend_leases(p);
@@ -303,9 +302,9 @@ static void chores(struct mr_pubsub_puller *p, bool draining)
     p->chores_due_ns = p->now_ns + CHORES_NS;
 }
 
-uint32_t mr_pubsub_puller_turn(void *self, uint64_t now_ns)
+uint32_t mr_subscriber_turn(void *self, uint64_t now_ns)
 {
-    struct mr_pubsub_puller *p = self;
+    struct mr_subscriber *p = self;
     bool draining = atomic_load_explicit(p->drain, memory_order_relaxed);
     uint32_t done = p->worked;
 
@@ -352,7 +351,7 @@ static uint32_t connections_for(uint32_t stream_count)
     return (stream_count + MR_PULL_STREAMS_A_CONNECTION - 1) / MR_PULL_STREAMS_A_CONNECTION;
 }
 
-size_t mr_pubsub_puller_memory(uint32_t stream_count)
+size_t mr_subscriber_memory(uint32_t stream_count)
 {
     size_t leases = lease_count(stream_count) * (sizeof(struct mr_lease) + sizeof(uint32_t));
     size_t connections = (connections_for(stream_count) + 1) * MR_CHANNEL_SEND_BYTES;
@@ -361,8 +360,7 @@ size_t mr_pubsub_puller_memory(uint32_t stream_count)
            sizeof(struct mr_event_scratch) + sizeof(struct mr_decoded) + ((size_t)1 << 20);
 }
 
-static int init_connections(struct mr_pubsub_puller *p,
-                            const struct mr_pubsub_puller_options *options)
+static int init_connections(struct mr_subscriber *p, const struct mr_subscriber_options *options)
 {
     p->connection_count = connections_for(options->stream_count);
     MR_ASSERT(p->connection_count <= MR_PULL_CONNECTIONS_MAX);
@@ -386,7 +384,7 @@ static int init_connections(struct mr_pubsub_puller *p,
     return MR_OK;
 }
 
-static int init_memory(struct mr_pubsub_puller *p, const struct mr_pubsub_puller_options *options)
+static int init_memory(struct mr_subscriber *p, const struct mr_subscriber_options *options)
 {
     uint32_t leases = lease_count(options->stream_count);
 
@@ -400,8 +398,7 @@ static int init_memory(struct mr_pubsub_puller *p, const struct mr_pubsub_puller
     return mr_decoder_create(&p->decoder, options->plan->config);
 }
 
-int mr_pubsub_puller_init(struct mr_pubsub_puller *p,
-                          const struct mr_pubsub_puller_options *options)
+int mr_subscriber_init(struct mr_subscriber *p, const struct mr_subscriber_options *options)
 {
     struct mr_span subscription = mr_span_text(options->plan->config->source.pubsub.subscription);
 
@@ -431,7 +428,7 @@ int mr_pubsub_puller_init(struct mr_pubsub_puller *p,
                            (uint16_t)options->number, options->jumbo_bytes);
 }
 
-void mr_pubsub_puller_close(struct mr_pubsub_puller *p)
+void mr_subscriber_close(struct mr_subscriber *p)
 {
     for (uint32_t s = 0; s < p->stream_count; s++)
         mr_pull_stream_stop(&p->streams[s]);

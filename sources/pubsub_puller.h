@@ -10,7 +10,7 @@
  * max_outstanding; the park holds what these allow.
  * Draining: streams stop, what has arrived is processed, every window fires, all is acknowledged.
  *
- * Thread  mr_pubsub_puller_turn by its worker; the rest before start or after the end. */
+ * Thread  mr_subscriber_turn by its worker; the rest before start or after the end. */
 #ifndef MR_SOURCES_PUBSUB_PULLER_H
 #define MR_SOURCES_PUBSUB_PULLER_H
 
@@ -28,7 +28,7 @@ struct mr_spsc;
 #define MR_PULL_STREAMS_A_CONNECTION 80 /* the front end allows 100 */
 #define MR_PULL_CONNECTIONS_MAX      16
 
-struct mr_pubsub_puller {
+struct mr_subscriber {
     const struct mr_plan *plan;
     uint32_t number;
     struct mr_fault *fault;
@@ -65,7 +65,7 @@ struct mr_pubsub_puller {
 };
 
 /* What a puller needs from outside; addresses are resolved, contexts made. */
-struct mr_pubsub_puller_options {
+struct mr_subscriber_options {
     const struct mr_plan *plan;
     struct mr_arena *arena;
     struct mr_io *io;
@@ -77,14 +77,13 @@ struct mr_pubsub_puller_options {
     const char *client_id; /* stable over reconnections, different for every puller */
 };
 
-/* Bytes of the arena that mr_pubsub_puller_init takes at most, batches apart. */
-size_t mr_pubsub_puller_memory(uint32_t stream_count);
+/* Bytes of the arena that mr_subscriber_init takes at most, batches apart. */
+size_t mr_subscriber_memory(uint32_t stream_count);
 
-int mr_pubsub_puller_init(struct mr_pubsub_puller *puller,
-                          const struct mr_pubsub_puller_options *options);
-uint32_t mr_pubsub_puller_turn(void *self, uint64_t now_ns);
+int mr_subscriber_init(struct mr_subscriber *puller, const struct mr_subscriber_options *options);
+uint32_t mr_subscriber_turn(void *self, uint64_t now_ns);
 
 /* Closes connections; the I/O needs a few more turns until mr_io_pending is 0. */
-void mr_pubsub_puller_close(struct mr_pubsub_puller *puller);
+void mr_subscriber_close(struct mr_subscriber *puller);
 
 #endif

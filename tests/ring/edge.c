@@ -1,4 +1,6 @@
 /* Aim: whoever puts into an edge wakes a parked consumer, every time. */
+#include <stdatomic.h>
+
 #include "ring/edge.h"
 #include "tests/ring/ring.h"
 
@@ -21,7 +23,7 @@ static void *consume(void *argument)
                mr_mpsc_take(&self->shared, &item, 1) == 1) {
             assert_int_equal(ring_number(item), self->seen);
             self->seen++;
-            __atomic_store_n(&self->answered, self->seen, __ATOMIC_RELEASE);
+            atomic_store_explicit(&self->answered, self->seen, memory_order_release);
         }
         if (self->seen < self->rounds)
             mr_io_turn(self->io, UINT64_MAX);
@@ -48,7 +50,7 @@ static void each_put_wakes(void **state)
             mr_edge_put(&edge, ring_item(0, i));
         else
             mr_shared_edge_put(&shared, ring_item(0, i));
-        while (__atomic_load_n(&consumer.answered, __ATOMIC_ACQUIRE) != i + 1)
+        while (atomic_load_explicit(&consumer.answered, memory_order_acquire) != i + 1)
             sched_yield();
         if (i % 512 == 0)
             usleep(100); /* long enough for it to sleep */
