@@ -224,3 +224,11 @@ uint32_t mr_keeper_turn(void *self, uint64_t now_ns)
         atomic_store_explicit(&k->done, true, memory_order_release);
     return done;
 }
+
+void mr_keeper_close(void *self)
+{
+    struct mr_keeper *k = self;
+
+    if (k->deadletters)
+        mr_deadletters_close(k->deadletters);
+}

@@ -53,6 +53,8 @@ struct mr_keeper {
 };
 
 uint32_t mr_keeper_turn(void *self, uint64_t now_ns);
+/* For mr_worker.close: ends what is in flight. */
+void mr_keeper_close(void *self);
 
 /* For mr_deadletters_options.safe, with the keeper as self. */
 bool mr_keeper_letter_is_safe(void *self, uint16_t puller, uint64_t position);
