@@ -83,7 +83,7 @@ static int setup(void **state)
     unsetenv("GOOGLE_APPLICATION_CREDENTIALS");
     unsetenv("GCE_METADATA_HOST");
     setenv("HOME", folder, 1);
-    pubsub = storage = (struct mr_bearer){0};
+    pubsub = storage = (struct mr_bearer){NULL, false};
     return 0;
 }
 
