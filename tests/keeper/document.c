@@ -33,10 +33,12 @@ static void test_validity(void **state)
         assert_true(valid(good[i]));
     for (size_t i = 0; i < MR_COUNT(bad); i++)
         assert_false(valid(bad[i]));
-    memset(deep, '[', 100);
-    memset(deep + 100, ']', 99);
-    deep[199] = '\0';
-    assert_false(valid(deep));
+    for (size_t depth = 1; depth < 100; depth++) {
+        memset(deep, '[', depth);
+        memset(deep + depth, ']', depth);
+        deep[2 * depth] = '\0';
+        assert_int_equal(valid(deep), depth <= 33);
+    }
     for (size_t i = 0; i < strlen(good[4]); i++) { /* every prefix */
         char prefix[64];
         snprintf(prefix, sizeof prefix, "%.*s", (int)i, good[4]);
