@@ -26,9 +26,14 @@ static bool take_block(struct mr_keeper *k)
 {
     void *block;
 
-    if (!k->held.block && k->written_count < MR_KEEPER_WRITTEN_MAX &&
-        mr_mpsc_take(k->letters_in, &block, 1) == 1)
-        k->held = begin(block);
+    for (uint32_t tried = 0;
+         tried < k->aggregator_count && !k->held.block && k->written_count < MR_KEEPER_WRITTEN_MAX;
+         tried++) {
+        struct mr_spsc *in = k->letters_in[k->next_in];
+        k->next_in = k->next_in + 1 == k->aggregator_count ? 0 : k->next_in + 1;
+        if (mr_spsc_take(in, &block, 1) == 1)
+            k->held = begin(block);
+    }
     return k->held.block != NULL;
 }
 
@@ -76,15 +81,24 @@ static bool write_line(struct mr_keeper *k, const struct mr_letter *letter)
 
 /* ---- letters to their topic ---- */
 
-/* Whatever else a letter learns to carry (the message's id, its attributes) is handed on here. */
-static struct mr_deadletter for_topic(const struct mr_keeper *k, const struct mr_letter *letter)
+/* `pairs` has room for all attributes of a message. */
+static struct mr_deadletter for_topic(const struct mr_keeper *k, const struct mr_letter *letter,
+                                      struct mr_pb_pair *pairs)
 {
     const struct mr_config *config = k->config;
+    struct mr_span rest = mr_letter_attributes(letter);
+    size_t count = 0;
+
+    while (count < MR_ATTRIBUTES_MAX &&
+           mr_letter_attribute_next(&rest, &pairs[count].key, &pairs[count].value))
+        count++;
     const char *field = letter->field != MR_NO_FIELD ? config->decode.fields[letter->field].name
                                                      : "";
 
     return (struct mr_deadletter){
         .body = mr_letter_payload(letter),
+        .attributes = {.pairs = pairs, .count = count},
+        .message_id = mr_letter_message_id(letter),
         .reason = mr_reason_name((enum mr_reason)letter->reason),
         .stage = mr_letter_stage(letter),
         .detail = mr_letter_detail(letter),
@@ -102,7 +116,8 @@ static struct mr_deadletter for_topic(const struct mr_keeper *k, const struct mr
 static bool take_in(struct mr_keeper *k, const struct mr_letter *letter)
 {
     if (k->deadletters) {
-        struct mr_deadletter made = for_topic(k, letter);
+        struct mr_pb_pair pairs[MR_ATTRIBUTES_MAX];
+        struct mr_deadletter made = for_topic(k, letter, pairs);
         return mr_deadletters_add(k->deadletters, &made) == MR_OK;
     }
     return k->letter_file ? write_line(k, letter) : true;
@@ -113,7 +128,7 @@ static void free_jumbo(struct mr_keeper *k, const struct mr_letter *letter)
     if (!letter->jumbo)
         return;
     free(letter->jumbo);
-    atomic_fetch_sub(k->jumbo_bytes, letter->payload_bytes);
+    atomic_fetch_sub(k->jumbo_bytes, mr_letter_body_bytes(letter));
 }
 
 static void release(struct mr_keeper *k, struct mr_block *block)

@@ -20,7 +20,7 @@
 #include "keeper/deadletter.h"
 
 struct mr_edge;
-struct mr_mpsc;
+struct mr_spsc;
 
 #define MR_KEEPER_WRITTEN_MAX 64 /* blocks that wait for the file */
 
@@ -34,11 +34,11 @@ struct mr_keeper_block {
 struct mr_keeper {
     const struct mr_config *config;
     struct mr_fault *fault;
-    struct mr_mpsc *letters_in;  /* blocks from every aggregator */
+    struct mr_spsc **letters_in; /* blocks, from each aggregator */
     struct mr_edge *letters_out; /* back to each, by share */
     /* By puller: what is safe, position + 1 as a pointer. NULL: the source acknowledges nothing. */
     struct mr_edge *letters_safe;
-    uint32_t aggregator_count, ends;
+    uint32_t aggregator_count, next_in, ends;
     /* At most one of the two; none: letters are counted and dropped. */
     struct mr_out *letter_file;
     struct mr_deadletters *deadletters;

@@ -1,4 +1,5 @@
-/* A letter as one line of JSON: kind, reason, stage, detail, line, byte_offset, and the payload as
+/* A letter as one line of JSON: kind, reason, stage, detail, line or message_id, byte_offset,
+ * the message's attributes, and the payload as
  * `data` if it is UTF-8, else as `data_base64`. Thread: pure. */
 #ifndef MR_KEEPER_LETTER_JSON_H
 #define MR_KEEPER_LETTER_JSON_H

@@ -17,7 +17,7 @@ static struct mr_fault fault;
 static struct mr_config config;
 static struct mr_deadletters deadletters;
 static struct mr_keeper keeper;
-static struct mr_mpsc letters_in;
+static struct mr_spsc letters_in, *letters_in_all[] = {&letters_in};
 static struct mr_spsc returned, safe[PULLERS];
 static struct mr_edge letters_out, letters_safe[PULLERS];
 static struct mr_slab slab;
@@ -37,7 +37,7 @@ static void begin(bool topic_wanted)
     config.decode.fields[0].name = "amount";
     keeper = (struct mr_keeper){.config = &config,
                                 .fault = &fault,
-                                .letters_in = &letters_in,
+                                .letters_in = letters_in_all,
                                 .letters_out = &letters_out,
                                 .letters_safe = letters_safe,
                                 .aggregator_count = 1,
@@ -48,7 +48,7 @@ static void begin(bool topic_wanted)
     options.io = io;
     options.fault = &fault;
     assert_int_equal(mr_arena_init(&arena, mr_deadletters_bytes(&options) + (4u << 20)), MR_OK);
-    assert_int_equal(mr_mpsc_init(&letters_in, &arena, BLOCKS), MR_OK);
+    assert_int_equal(mr_spsc_init(&letters_in, &arena, BLOCKS), MR_OK);
     assert_int_equal(mr_spsc_init(&returned, &arena, BLOCKS), MR_OK);
     letters_out = (struct mr_edge){&returned, io};
     for (uint32_t p = 0; p < PULLERS; p++) {
@@ -99,7 +99,7 @@ static void put_letter(uint64_t position, const char *payload, bool jumbo)
 static void send_blocks(void)
 {
     for (uint32_t i = 0; i < outlet.full_count; i++)
-        assert_true(mr_mpsc_put(&letters_in, outlet.full[i]));
+        assert_true(mr_spsc_put(&letters_in, outlet.full[i]));
     outlet.full_count = 0;
 }
 
