@@ -54,11 +54,14 @@ static int setup(void **state)
     write_pem(certificate, made.certificate);
     write_pem(key, made.key);
     mr_tls_made_finish(&made);
-    struct mr_server_options options = {
-        .listen = "127.0.0.1",
-        .certificate = certificate,
-        .key = key,
-        .ports = {MR_SERVER_CLOSED, MR_SERVER_CLOSED, 0, MR_SERVER_CLOSED}};
+    struct mr_server_options options = {.listen = "127.0.0.1",
+                                        .certificate = certificate,
+                                        .key = key,
+                                        .ports = {[MR_SERVER_PUBSUB] = MR_SERVER_CLOSED,
+                                                  [MR_SERVER_BIGQUERY] = MR_SERVER_CLOSED,
+                                                  [MR_SERVER_REST] = MR_SERVER_CLOSED,
+                                                  [MR_SERVER_PUBSUB_TLS] = 0,
+                                                  [MR_SERVER_BIGQUERY_TLS] = MR_SERVER_CLOSED}};
     assert_int_equal(mr_server_create(&server, &options, why), MR_OK);
     unlink(certificate);
     unlink(key);
