@@ -7,6 +7,7 @@
 
 #include "app/cmd.h"
 #include "app/local_options.h"
+#include "app/local_tables.h"
 #include "core/clock.h"
 #include "core/err.h"
 
@@ -15,6 +16,7 @@
 static const char *const door_names[MR_SERVER_DOORS] = {
     [MR_SERVER_PUBSUB] = "pubsub",
     [MR_SERVER_BIGQUERY] = "bigquery",
+    [MR_SERVER_REST] = "rest",
     [MR_SERVER_PUBSUB_TLS] = "pubsub_tls",
     [MR_SERVER_BIGQUERY_TLS] = "bigquery_tls",
 };
@@ -49,6 +51,7 @@ static int tell_failure(int err, const char *why)
     case MR_E_FILE_READ:
         return MR_EXIT_DATA;
     case MR_E_FILE_WRITE:
+    case MR_E_LOCAL_DATABASE:
         return MR_EXIT_IO;
     case MR_E_TLS_FILE:
         return MR_EXIT_NO_INPUT;
@@ -152,6 +155,7 @@ static void tell_ports(const struct mr_server *server, const struct mr_local_opt
     static const char *const lines[MR_SERVER_DOORS] = {
         [MR_SERVER_PUBSUB] = "export PUBSUB_EMULATOR_HOST=%s%s%s:%u\n",
         [MR_SERVER_BIGQUERY] = "# Storage Write, plaintext: %s%s%s:%u\n",
+        [MR_SERVER_REST] = "export BIGQUERY_EMULATOR_HOST=http://%s%s%s:%u\n",
         [MR_SERVER_PUBSUB_TLS] = "# Pub/Sub with TLS: %s%s%s:%u\n",
         [MR_SERVER_BIGQUERY_TLS] = "# Storage Write with TLS: %s%s%s:%u\n",
     };
@@ -180,10 +184,10 @@ static void tell_summary(const struct mr_server *server, const struct mr_local_o
 
     fprintf(stderr,
             "local: %" PRIu64 " messages published, %" PRIu64 " delivered, %" PRIu64
-            " acknowledged, %" PRIu64 " held, in %.1f s; %" PRIu64 " calls on %" PRIu64
-            " connections%s%s\n",
+            " acknowledged, %" PRIu64 " held, in %.1f s; %" PRIu64 " calls and %" PRIu64
+            " REST requests on %" PRIu64 " connections%s%s\n",
             f.pubsub.published, f.pubsub.delivered, f.pubsub.acked, f.pubsub.messages, seconds,
-            f.calls, f.connections, o->server.data ? "; saved to " : "",
+            f.calls, f.requests, f.connections, o->server.data ? "; saved to " : "",
             o->server.data ? o->server.data : "");
 }
 
@@ -194,6 +198,8 @@ static int serve(struct mr_server *server, const struct mr_local_options *o)
 
     if (!make_names(mr_server_pubsub(server), o))
         return MR_EXIT_USAGE;
+    if (o->tables && !mr_local_tables_make(mr_server_bigquery(server), o->tables))
+        return MR_EXIT_CONFIG;
     watch_signals(server);
     if (o->port_file)
         exit_code = write_ports(server, o);
@@ -203,7 +209,8 @@ static int serve(struct mr_server *server, const struct mr_local_options *o)
         tell_ports(server, o);
     int err = mr_server_run(server);
     if (err != MR_OK)
-        return tell_failure(err, o->server.data);
+        return tell_failure(err, err == MR_E_LOCAL_DATABASE ? mr_server_problem(server)
+                                                            : o->server.data);
     tell_summary(server, o, start_ns);
     return MR_EXIT_OK;
 }

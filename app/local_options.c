@@ -27,6 +27,8 @@ static const struct option table[] = {
      "a port in [0, 65535], or none", "8085", "Pub/Sub, plaintext; 0: any (default 8085)"},
     {"--bigquery-port", "PORT", PORT, DOOR(MR_SERVER_BIGQUERY),
      "a port in [0, 65535], or none", "9060", "Storage Write, plaintext; 0: any (default 9060)"},
+    {"--rest-port", "PORT", PORT, DOOR(MR_SERVER_REST),
+     "a port in [0, 65535], or none", "9050", "BigQuery's REST calls; 0: any (default 9050)"},
     {"--tls", "CERT,KEY", TLS, 0, "two PEM files parted by a comma", "cert.pem,key.pem",
      "also listen with TLS, on the two ports below"},
     {"--pubsub-tls-port", "PORT", PORT, DOOR(MR_SERVER_PUBSUB_TLS),
@@ -42,6 +44,8 @@ static const struct option table[] = {
     {"--subscription", "S:T", SUBSCRIPTION, 0,
      "a subscription's name, a colon, its topic's name; at most 256 of them",
      "orders-millrace:orders-stream", "make this subscription to topic T, and T; any number of times"},
+    {"--tables", "CONFIG", TEXT, OWN(tables), "a path", "orders.yaml",
+     "make the dataset and tables that this configuration writes to"},
     {"--io", "auto|io_uring|epoll", IO, SERVER(io), "auto, io_uring or epoll", "epoll",
      "how to ask the kernel (default auto: io_uring where allowed)"},
     {"--port-file", "FILE", TEXT, OWN(port_file), "a path", "ports.json",
@@ -205,6 +209,7 @@ int mr_local_options_read(struct mr_local_options *options, int argc, char **arg
         .listen = "127.0.0.1",
         .ports = {[MR_SERVER_PUBSUB] = 8085,
                   [MR_SERVER_BIGQUERY] = 9060,
+                  [MR_SERVER_REST] = 9050,
                   [MR_SERVER_PUBSUB_TLS] = 8443,
                   [MR_SERVER_BIGQUERY_TLS] = 9443},
         .pubsub = {.seed = 1, .memory_bytes_limit = MEMORY_BYTES, .stream_age_us = AGE_US},
@@ -236,7 +241,7 @@ void mr_local_options_help(FILE *out)
     fputs(
         "  --help                     this text\n\nExamples:\n"
         "  millrace local --subscription orders-millrace:orders-stream\n"
-        "  millrace local --pubsub-port 0 --bigquery-port 0 --port-file ports.json\n"
+        "  millrace local --pubsub-port 0 --bigquery-port 0 --rest-port 0 --port-file ports.json\n"
         "  millrace local --data ./cloud --stream-age 5m --topic orders-dlq\n"
         "  millrace local --listen ::1 --tls cert.pem,key.pem\n\n"
         "Exit: 0 interrupted, state saved · 64 usage · 65 the state cannot be read · 69 a port or "

@@ -150,7 +150,7 @@ static void is_due(struct mr_served *call, int64_t now_us)
 
 /* Calls that wait are few and most end before they are due, so a walk when the earliest may be due
  * costs less than keeping them in order. */
-uint32_t mr_serveds_due(struct mr_hall *hall)
+uint32_t mr_served_due_all(struct mr_hall *hall)
 {
     int64_t due_us = INT64_MAX;
     uint32_t done = 0;
@@ -172,7 +172,7 @@ uint32_t mr_serveds_due(struct mr_hall *hall)
     return done;
 }
 
-uint32_t mr_serveds_room(struct mr_hall *hall)
+uint32_t mr_served_room_all(struct mr_hall *hall)
 {
     uint32_t count = hall->roomy_count;
 

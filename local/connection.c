@@ -143,9 +143,9 @@ static void flush(struct mr_connection *c)
 /* `due` may end calls, which makes connections dirty; flushing may call `room` for calls. */
 uint32_t mr_connections_turn(struct mr_hall *hall)
 {
-    uint32_t done = mr_serveds_due(hall);
+    uint32_t done = mr_served_due_all(hall);
 
-    done += mr_serveds_room(hall);
+    done += mr_served_room_all(hall);
     while (hall->dirty) {
         struct mr_connection *c = hall->dirty;
         hall->dirty = c->next_dirty;

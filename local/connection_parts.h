@@ -24,7 +24,7 @@ extern const struct mr_h2_events mr_served_events; /* self: struct mr_connection
 void mr_connection_dirty(struct mr_connection *c);
 void mr_served_destroy(struct mr_served *call); /* calls `closed` */
 void mr_served_buffer_destroy(struct mr_served_buffer *buffer);
-uint32_t mr_serveds_due(struct mr_hall *hall);
-uint32_t mr_serveds_room(struct mr_hall *hall);
+uint32_t mr_served_due_all(struct mr_hall *hall);
+uint32_t mr_served_room_all(struct mr_hall *hall);
 
 #endif

@@ -30,6 +30,7 @@ HOMES = {
     r"nghttp2/.*": r"wire/h2\.c",
     r"curl/.*|hiredis/.*|microhttpd\.h": r"keeper/.*",
     r"sqlite3\.h": r"local/.*",
+    r"jansson\.h": r"local/bq_rest\w*\.[ch]|keeper/.*",
     r"rte_\w+\.h": r"sources/dpdk\.c",
     r"jemalloc/.*": r"app/.*",
     r"benchmark/.*": r"bench/.*",
