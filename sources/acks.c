@@ -108,8 +108,8 @@ int mr_acks_init(struct mr_acks *acks, struct mr_arena *arena, struct mr_io *io,
                  const struct mr_pull_peer *peer, struct mr_span subscription)
 {
     *acks = (struct mr_acks){.subscription = subscription, .fault = peer->fault};
-    if (mr_pull_connection_init(&acks->connection, peer, arena, io, 0, (uint64_t)(uintptr_t)acks) !=
-        MR_OK)
+    if (mr_pull_connection_init(&acks->connection, peer, arena, io, 0, (uint64_t)(uintptr_t)acks,
+                                false) != MR_OK)
         return MR_E_MEMORY;
     for (uint32_t i = 0; i < MR_ACK_REQUESTS; i++) {
         struct mr_ack_request *request = &acks->requests[i];

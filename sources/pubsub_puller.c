@@ -286,14 +286,18 @@ static bool streams_are_ready(const struct mr_subscriber *p)
 }
 
 /* Streams end and are opened again all the time; only one that stays away for long may hide
- * messages. */
+ * messages. What was on its way when a connection broke is leased to nobody until it expires. */
 static uint64_t idle_since_ns(struct mr_subscriber *p)
 {
     if (streams_are_ready(p))
         p->ready_ns = p->now_ns;
     else if (p->now_ns - p->ready_ns > AWAY_NS)
         p->away_ns = p->now_ns;
-    return MR_MAX(p->received_ns, p->away_ns);
+    uint64_t since_ns = MR_MAX(p->received_ns, p->away_ns);
+    for (uint32_t s = 0; s < p->stream_count; s++)
+        if (p->streams[s].cut_ns != 0)
+            since_ns = MR_MAX(since_ns, p->streams[s].cut_ns + MR_LEASE_NS);
+    return since_ns;
 }
 
 static void tell(struct mr_subscriber *p)
@@ -301,7 +305,8 @@ static void tell(struct mr_subscriber *p)
     uint64_t since_ns = idle_since_ns(p);
     bool quiet = p->leases.count == 0 && p->park.count == 0 && mr_acks_are_clean(&p->acks);
     atomic_store_explicit(&p->outstanding, p->leases.count, memory_order_relaxed);
-    atomic_store_explicit(&p->idle_ns, quiet ? p->now_ns - since_ns : 0, memory_order_relaxed);
+    atomic_store_explicit(&p->idle_ns, quiet && p->now_ns > since_ns ? p->now_ns - since_ns : 0,
+                          memory_order_relaxed);
 }
 
 static void chores(struct mr_subscriber *p, bool draining)
@@ -377,7 +382,7 @@ static int init_connections(struct mr_subscriber *p, const struct mr_subscriber_
     MR_ASSERT(p->connection_count <= MR_PULL_CONNECTIONS_MAX);
     for (uint32_t c = 0; c < p->connection_count; c++)
         if (mr_pull_connection_init(&p->connections[c], &p->peer, options->arena, options->io,
-                                    STREAM_WINDOW, options->number * 64 + c) != MR_OK)
+                                    STREAM_WINDOW, options->number * 64 + c, c == 0) != MR_OK)
             return MR_E_MEMORY;
     p->stream_count = options->stream_count;
     p->streams = mr_arena_take(options->arena, p->stream_count * sizeof *p->streams,

@@ -16,7 +16,7 @@ static void note(struct mr_pull_connection *c, const char *why, const char *then
 {
     char line[MR_TLS_WHY_BYTES + 300];
 
-    if (!c->peer->note)
+    if (!c->peer->note || !c->tells)
         return;
     snprintf(line, sizeof line, "%s: %s%s", c->peer->channel.host_port, why, then);
     c->peer->note(line);
@@ -69,12 +69,12 @@ static const struct mr_channel_events events = {.down = down};
 
 int mr_pull_connection_init(struct mr_pull_connection *c, const struct mr_pull_peer *peer,
                             struct mr_arena *arena, struct mr_io *io, uint32_t stream_window,
-                            uint64_t seed)
+                            uint64_t seed, bool tells)
 {
     struct mr_channel_options options = peer->channel;
 
     MR_ASSERT(peer->address_count > 0);
-    *c = (struct mr_pull_connection){.peer = peer};
+    *c = (struct mr_pull_connection){.peer = peer, .tells = tells};
     options.address = peer->addresses[0];
     options.stream_window = stream_window;
     mr_retry_init(&c->retry, &policy, seed);

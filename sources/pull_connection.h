@@ -36,6 +36,7 @@ struct mr_pull_connection {
     struct mr_retry retry;
     uint32_t next_address;
     uint64_t now_ns;
+    bool tells;                             /* of several to one peer, one is enough */
     bool closing, has_answered, in_trouble; /* has_answered: ever; in_trouble: told and not over */
     char told[MR_TLS_WHY_BYTES];            /* the last reason told */
 };
@@ -46,7 +47,7 @@ struct mr_pull_connection {
 /* `peer` outlives the connection. Errors: MR_E_MEMORY. */
 int mr_pull_connection_init(struct mr_pull_connection *connection, const struct mr_pull_peer *peer,
                             struct mr_arena *arena, struct mr_io *io, uint32_t stream_window,
-                            uint64_t seed);
+                            uint64_t seed, bool tells);
 
 /* Opens what is to be open (only if `wanted`), pings, gives up on the silent. About each 100 ms. */
 void mr_pull_connection_chores(struct mr_pull_connection *connection, uint64_t now_ns, bool wanted);

@@ -104,6 +104,8 @@ static void done(struct mr_call *call, const struct mr_call_status *status)
     const struct mr_pull_settings *settings = stream->settings;
 
     stream->active = false;
+    if (!call->channel->open || status->code == MR_GRPC_CANCELLED)
+        stream->cut_ns = stream->now_ns;
     mr_pubsub_walk_finish(&stream->walk);
     if (!stream->wanted)
         return;

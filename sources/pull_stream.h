@@ -38,6 +38,7 @@ struct mr_pull_stream {
     struct mr_retry retry;
     bool active, wanted, heard; /* heard: anything since it was opened */
     uint64_t now_ns, opened_ns, pinged_ns, heard_ns;
+    uint64_t cut_ns; /* when the connection last broke under it, with what was on its way; or 0 */
     uint64_t received, reopened; /* counters */
 };
 
