@@ -46,8 +46,13 @@ size_t mr_assembly_memory(const struct mr_topology *t)
                         sizeof(struct mr_aggregator);
     size_t rings = (size_t)t->puller_count * t->aggregator_count * 4 * 8192 + ((size_t)32 << 20);
 
-    return t->puller_count * (batches + dictionaries + source) + t->aggregator_count * aggregator +
-           4 * OUT_BYTES + rings;
+    size_t letters = t->plan->config->sinks.dead_letter_topic
+                         ? mr_deadletters_bytes(&(struct mr_deadletters_options){
+                               .topic = t->plan->config->sinks.dead_letter_topic})
+                         : 0;
+
+    return letters + t->puller_count * (batches + dictionaries + source) +
+           t->aggregator_count * aggregator + 4 * OUT_BYTES + rings;
 }
 
 /* ---- endpoint ---- */
@@ -78,6 +83,32 @@ static int find_endpoint(struct mr_topology *t, struct mr_endpoint *endpoint, co
     return endpoint->tls ? MR_OK : refuse(t, MR_E_TLS_FILE, host_port, why);
 }
 
+/* Services behind TLS want a token; what is plaintext is an emulator and wants none. */
+static int find_credentials(struct mr_topology *t)
+{
+    const struct {
+        struct mr_endpoint *endpoint;
+        const char *audience;
+    } services[] = {{&t->pubsub, MR_AUDIENCE_PUBSUB}, {&t->storage, MR_AUDIENCE_STORAGE}};
+    int err = MR_OK;
+
+    t->pubsub.anonymous = t->plan->config->source.pubsub.anonymous;
+    t->storage.anonymous = t->plan->config->sinks.bigquery.anonymous;
+    if ((!t->pubsub.tls || t->pubsub.anonymous) && (!t->storage.tls || t->storage.anonymous))
+        return MR_OK;
+    if (mr_rest_init(&t->rest, NULL) != MR_OK)
+        return refuse(t, MR_E_MEMORY, "credentials", mr_err_cause(MR_E_MEMORY));
+    err = mr_credentials_init(&t->credentials, &t->rest);
+    for (size_t i = 0; err == MR_OK && i < MR_COUNT(services); i++)
+        if (services[i].endpoint->tls && !services[i].endpoint->anonymous)
+            err = mr_credentials_serve(&t->credentials, services[i].audience,
+                                       &services[i].endpoint->bearer, mr_wall_us());
+    if (err != MR_OK)
+        return refuse(t, err, "credentials", t->credentials.why);
+    t->keeper.credentials = &t->credentials;
+    return MR_OK;
+}
+
 int mr_assembly_endpoints(struct mr_topology *t)
 {
     const struct mr_config *config = t->plan->config;
@@ -86,14 +117,14 @@ int mr_assembly_endpoints(struct mr_topology *t)
     bool emulated = emulator && *emulator;
     int err = MR_OK;
 
-    if (t->from_pubsub)
+    if (t->from_pubsub || config->sinks.dead_letter_topic)
         err = find_endpoint(
             t, &t->pubsub, emulated ? emulator : (pubsub ? pubsub : PUBSUB_ENDPOINT),
             emulated || config->source.pubsub.plaintext, config->source.pubsub.ca_file);
     if (err == MR_OK && config->sinks.bigquery.dataset)
         err = find_endpoint(t, &t->storage, storage ? storage : STORAGE_ENDPOINT,
                             config->sinks.bigquery.plaintext, config->sinks.bigquery.ca_file);
-    return err;
+    return err == MR_OK ? find_credentials(t) : err;
 }
 
 /* ---- workers ---- */
@@ -113,13 +144,21 @@ static void close_subscriber(void *self)
     mr_subscriber_close(self);
 }
 
+static struct mr_channel_options pubsub_channel(struct mr_topology *t)
+{
+    return (struct mr_channel_options){
+        .address = t->pubsub.addresses[0],
+        .host_port = t->pubsub.host_port,
+        .host = t->pubsub.host,
+        .tls = t->pubsub.tls,
+        .bearer = &t->pubsub.bearer,
+    };
+}
+
 static bool make_subscriber(struct mr_topology *t, uint32_t p)
 {
     struct mr_pull_peer peer = {
-        .channel = {.host_port = t->pubsub.host_port,
-                    .host = t->pubsub.host,
-                    .tls = t->pubsub.tls,
-                    .bearer = &t->pubsub.bearer},
+        .channel = pubsub_channel(t),
         .addresses = t->pubsub.addresses,
         .address_count = t->pubsub.address_count,
         .fault = &t->fault,
@@ -232,6 +271,28 @@ static bool make_bigquery(struct mr_topology *t)
                                    &t->fault, t->aggregator_count, &options) == MR_OK;
 }
 
+static struct mr_deadletters_options deadletter_options(struct mr_topology *t)
+{
+    return (struct mr_deadletters_options){
+        .topic = t->plan->config->sinks.dead_letter_topic,
+        .channel = pubsub_channel(t),
+        .safe = mr_keeper_letter_is_safe,
+        .self = &t->keeper,
+        .fault = &t->fault,
+    };
+}
+
+static bool make_deadletters(struct mr_topology *t)
+{
+    struct mr_deadletters_options options = deadletter_options(t);
+
+    if (!options.topic)
+        return true;
+    options.io = mr_topology_keeper_io(t);
+    t->keeper.deadletters = &t->deadletters;
+    return mr_deadletters_init(&t->deadletters, &t->arena, &options) == MR_OK;
+}
+
 static bool make_out(struct mr_topology *t, struct mr_out *out, struct mr_io *io, int fd,
                      const char *path)
 {
@@ -251,7 +312,7 @@ static bool make_ends(struct mr_topology *t, const struct mr_topology_files *fil
     t->keeper.aggregator_count = t->aggregator_count;
     t->keeper.jumbo_bytes = &t->jumbo_bytes;
     t->keeper.letter_file = files->letters >= 0 ? &t->letter_file : NULL;
-    return make_bigquery(t) &&
+    return make_bigquery(t) && make_deadletters(t) &&
            make_out(t, &t->row_file, mr_topology_aggregator_io(t, 0), files->rows,
                     config->sinks.file) &&
            make_out(t, &t->letter_file, mr_topology_keeper_io(t), files->letters,
@@ -283,6 +344,8 @@ void mr_assembly_finish(struct mr_topology *t)
     }
     for (uint32_t a = 0; t->aggregators && a < t->aggregator_count; a++)
         mr_share_finish(&t->aggregators[a].share);
+    mr_credentials_finish(&t->credentials);
+    mr_rest_finish(&t->rest);
     mr_tls_context_destroy(t->pubsub.tls);
     mr_tls_context_destroy(t->storage.tls);
 }

@@ -107,7 +107,7 @@ static int place_workers(struct mr_topology *t)
     struct mr_thread *cold = add_thread(t, "keeper", 0, false);
     if (!cold)
         return MR_E_THREAD;
-    mr_thread_add(cold, "keeper", 0, &t->keeper, mr_keeper_turn);
+    mr_thread_add(cold, "keeper", 0, &t->keeper, mr_keeper_turn)->close = mr_keeper_close;
     return MR_OK;
 }
 
@@ -238,23 +238,23 @@ static bool join_rows(struct mr_topology *t, uint32_t a)
            join(t, bigquery->returned, MR_ROW_BLOCKS, io, &aggregator->rows_back);
 }
 
+/* A ring of its own from each aggregator: among producers of one ring, the one that is preempted
+ * halfway stalls the others, and these are hot. */
 static bool join_aggregators_down(struct mr_topology *t)
 {
-    struct mr_mpsc *letters = take(t, 1, sizeof *letters);
-
+    t->keeper.letters_in = take(t, t->aggregator_count, sizeof *t->keeper.letters_in);
     t->keeper.letters_out = edges(t, t->aggregator_count);
-    if (!letters || !t->keeper.letters_out ||
-        mr_mpsc_init(letters, &t->arena, MR_LETTER_BLOCKS * t->aggregator_count) != MR_OK)
+    if (!t->keeper.letters_in || !t->keeper.letters_out)
         return false;
-    t->keeper.letters_in = letters;
     for (uint32_t a = 0; a < t->aggregator_count; a++) {
         struct mr_aggregator *aggregator = &t->aggregators[a];
-        struct mr_io *io = mr_topology_aggregator_io(t, a);
-        aggregator->letters_out = take(t, 1, sizeof *aggregator->letters_out);
-        if (!aggregator->letters_out || !join_rows(t, a) ||
-            !join(t, &t->keeper.letters_out[a], MR_LETTER_BLOCKS, io, &aggregator->letters_back))
+        aggregator->letters_out = edges(t, 1);
+        if (!join_rows(t, a) ||
+            !join(t, aggregator->letters_out, MR_LETTER_BLOCKS, mr_topology_keeper_io(t),
+                  &t->keeper.letters_in[a]) ||
+            !join(t, &t->keeper.letters_out[a], MR_LETTER_BLOCKS, mr_topology_aggregator_io(t, a),
+                  &aggregator->letters_back))
             return false;
-        *aggregator->letters_out = (struct mr_shared_edge){letters, mr_topology_keeper_io(t)};
     }
     return true;
 }

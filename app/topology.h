@@ -29,6 +29,7 @@ struct mr_endpoint {
     struct mr_address addresses[MR_BIGQUERY_ADDRESSES_MAX];
     uint32_t address_count;
     struct mr_tls_context *tls; /* NULL: plaintext */
+    bool anonymous;             /* behind TLS, but without credentials */
     struct mr_bearer bearer;
 };
 
@@ -54,6 +55,9 @@ struct mr_topology {
     atomic_size_t jumbo_bytes;
 
     struct mr_endpoint pubsub, storage;
+    struct mr_rest rest;
+    struct mr_credentials credentials;
+    struct mr_deadletters deadletters;
     char instance[96];
     char (*client_ids)[64];
 };

@@ -86,7 +86,7 @@ struct mr_config {
         struct {
             const char *subscription; /* NULL: not a Pub/Sub source */
             const char *endpoint;     /* host:port, default pubsub.googleapis.com:443 */
-            bool plaintext;
+            bool plaintext, anonymous; /* anonymous: TLS, but no credentials */
             const char *ca_file;
             uint32_t streams;
         } pubsub;
@@ -118,7 +118,7 @@ struct mr_config {
         struct {
             const char *dataset; /* project.dataset; NULL: none */
             const char *endpoint, *rest_endpoint;
-            bool plaintext;
+            bool plaintext, anonymous;
             const char *ca_file;
             enum mr_delivery delivery;
             const char *raw_orders; /* table name or NULL */

@@ -2,10 +2,11 @@
  * order batch, is copied into a block (core/block.h) by the aggregator, and is published by the
  * keeper.
  *
- *   struct mr_letter | detail text | payload      (8-aligned; `bytes` is the whole)
+ *   struct mr_letter | detail text | message id | attributes | payload    (8-aligned)
  *
- * A payload too large for the heap lives in memory of its own (`jumbo`), taken from a bounded
- * budget by the puller and freed by the keeper. */
+ * Attributes are the source message's own, each as key length, value length (u16), key, value.
+ * What follows the detail may be too large for the heap: then it lives in memory of its own
+ * (`jumbo`), taken from a bounded budget by the puller and freed by the keeper. */
 #ifndef MR_CORE_LETTER_H
 #define MR_CORE_LETTER_H
 
@@ -25,12 +26,20 @@ struct mr_letter {
     uint64_t position;     /* line number (file), or index into the puller's ack slab (Pub/Sub) */
     uint32_t error_offset; /* byte within the payload */
     uint32_t payload_bytes;
-    uint8_t *jumbo; /* NULL: the payload is inline */
+    uint32_t attributes_bytes;
+    uint16_t message_id_bytes; /* 0: a file, which has lines */
+    uint8_t *jumbo;            /* message id, attributes and payload; NULL: they are inline */
 };
 
-static inline uint32_t mr_letter_bytes(uint32_t detail_bytes, uint32_t inline_payload_bytes)
+static inline uint32_t mr_letter_bytes(uint32_t detail_bytes, uint32_t inline_bytes)
 {
-    return (uint32_t)mr_round_up(sizeof(struct mr_letter) + detail_bytes + inline_payload_bytes, 8);
+    return (uint32_t)mr_round_up(sizeof(struct mr_letter) + detail_bytes + inline_bytes, 8);
+}
+
+/* Of message id, attributes and payload: what a jumbo holds. */
+static inline uint32_t mr_letter_body_bytes(const struct mr_letter *letter)
+{
+    return letter->message_id_bytes + letter->attributes_bytes + letter->payload_bytes;
 }
 
 static inline struct mr_span mr_letter_detail(const struct mr_letter *letter)
@@ -38,11 +47,40 @@ static inline struct mr_span mr_letter_detail(const struct mr_letter *letter)
     return mr_span_of(letter + 1, letter->detail_bytes);
 }
 
+static inline const uint8_t *mr_letter_body(const struct mr_letter *letter)
+{
+    return letter->jumbo ? letter->jumbo : (const uint8_t *)(letter + 1) + letter->detail_bytes;
+}
+
+static inline struct mr_span mr_letter_message_id(const struct mr_letter *letter)
+{
+    return mr_span_of(mr_letter_body(letter), letter->message_id_bytes);
+}
+
+static inline struct mr_span mr_letter_attributes(const struct mr_letter *letter)
+{
+    return mr_span_of(mr_letter_body(letter) + letter->message_id_bytes, letter->attributes_bytes);
+}
+
 static inline struct mr_span mr_letter_payload(const struct mr_letter *letter)
 {
-    if (letter->jumbo)
-        return mr_span_of(letter->jumbo, letter->payload_bytes);
-    return mr_span_of((const uint8_t *)(letter + 1) + letter->detail_bytes, letter->payload_bytes);
+    return mr_span_of(mr_letter_body(letter) + letter->message_id_bytes + letter->attributes_bytes,
+                      letter->payload_bytes);
+}
+
+/* Walks the attributes: takes the first off the front of `rest`; false at the end. */
+static inline bool mr_letter_attribute_next(struct mr_span *rest, struct mr_span *key,
+                                            struct mr_span *value)
+{
+    uint16_t bytes[2];
+
+    if (rest->bytes < sizeof bytes)
+        return false;
+    memcpy(bytes, rest->data, sizeof bytes);
+    *key = mr_span_of(rest->data + sizeof bytes, bytes[0]);
+    *value = mr_span_of(key->data + bytes[0], bytes[1]);
+    *rest = mr_span_of(value->data + bytes[1], rest->bytes - sizeof bytes - bytes[0] - bytes[1]);
+    return true;
 }
 
 #endif

@@ -4,6 +4,8 @@
 #include "wire/pb.h"
 
 #define FIXED_BYTES_MAX 256
+#define ATTRIBUTE_QUOTES_MAX                                                                       \
+    1024 /* quotes, colons and commas beyond the lengths that they replace */
 
 static char *put(char *at, const char *text)
 {
@@ -13,7 +15,9 @@ static char *put(char *at, const char *text)
 size_t mr_letter_json_bytes_max(const struct mr_letter *letter)
 {
     return FIXED_BYTES_MAX + MR_TEXT_STRING_MAX((size_t)letter->detail_bytes) + 6 * 256 +
-           MR_TEXT_STRING_MAX((size_t)letter->payload_bytes);
+           MR_TEXT_STRING_MAX((size_t)letter->payload_bytes) +
+           MR_TEXT_STRING_MAX((size_t)letter->message_id_bytes) +
+           MR_TEXT_STRING_MAX((size_t)letter->attributes_bytes) + ATTRIBUTE_QUOTES_MAX;
 }
 
 static char *put_base64(char *at, struct mr_span data)
@@ -35,6 +39,19 @@ static char *put_base64(char *at, struct mr_span data)
     return at;
 }
 
+const char *mr_letter_stage(const struct mr_letter *letter)
+{
+    switch ((enum mr_reason)letter->reason) {
+    case MR_REASON_LATE:
+    case MR_REASON_KEY_LIMIT:
+        return "window";
+    case MR_REASON_SINK_REJECTED:
+        return "sink";
+    default:
+        return "decode";
+    }
+}
+
 /* "`amount`: not a number" where a field is at fault, else the detail alone. */
 static char *put_detail(char *at, const struct mr_config *config, const struct mr_letter *letter)
 {
@@ -51,23 +68,54 @@ static char *put_detail(char *at, const struct mr_config *config, const struct m
     return mr_text_put_json(at, mr_span_of(text, (size_t)(end - text)));
 }
 
+char *mr_letter_json_put_data(char *at, struct mr_span body)
+{
+    if (mr_utf8_valid(body))
+        return mr_text_put_json(put(at, ",\"data\":"), body);
+    return put(put_base64(put(at, ",\"data_base64\":\""), body), "\"");
+}
+
+/* The source message's attributes; text that is not UTF-8 cannot stand in JSON and is left out. */
+static char *put_attributes(char *at, const struct mr_letter *letter)
+{
+    struct mr_span rest = mr_letter_attributes(letter), key, value;
+    const char *before = ",\"attributes\":{";
+
+    if (rest.bytes == 0)
+        return at;
+    while (mr_letter_attribute_next(&rest, &key, &value)) {
+        if (!mr_utf8_valid(key) || !mr_utf8_valid(value))
+            continue;
+        at = put(mr_text_put_json(put(at, before), key), ":");
+        at = mr_text_put_json(at, value);
+        before = ",";
+    }
+    return before[1] == '\0' ? put(at, "}") : at;
+}
+
+/* Where the order came from: the line of a file, or the message's id. */
+static char *put_origin(char *at, const struct mr_letter *letter)
+{
+    struct mr_span id = mr_letter_message_id(letter);
+
+    if (id.bytes == 0)
+        return mr_text_put_u64(put(at, ",\"line\":"), letter->position);
+    if (!mr_utf8_valid(id))
+        id.bytes = 0;
+    return mr_text_put_json(put(at, ",\"message_id\":"), id);
+}
+
 char *mr_letter_json_put(char *at, const struct mr_config *config, const struct mr_letter *letter)
 {
-    struct mr_span payload = mr_letter_payload(letter);
-
     at = put(at, "{\"kind\":\"order\",\"reason\":\"");
     at = put(at, mr_reason_name((enum mr_reason)letter->reason));
-    at = put(at, "\",\"stage\":\"decode\",\"detail\":");
+    at = put(put(at, "\",\"stage\":\""), mr_letter_stage(letter));
+    at = put(at, "\",\"detail\":");
     at = put_detail(at, config, letter);
-    at = put(at, ",\"line\":");
-    at = mr_text_put_u64(at, letter->position);
+    at = put_origin(at, letter);
     at = put(at, ",\"byte_offset\":");
     at = mr_text_put_u64(at, letter->error_offset);
-    if (mr_utf8_valid(payload)) {
-        at = mr_text_put_json(put(at, ",\"data\":"), payload);
-    } else {
-        at = put_base64(put(at, ",\"data_base64\":\""), payload);
-        *at++ = '"';
-    }
+    at = put_attributes(at, letter);
+    at = mr_letter_json_put_data(at, mr_letter_payload(letter));
     return put(at, "}\n");
 }

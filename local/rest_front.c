@@ -9,9 +9,9 @@
 #define SEND_BYTES (128u << 10)
 #define HEAD_BYTES 256
 
-struct mr_rest_visitor {
+struct mr_rest_front_visitor {
     struct mr_rest_front *front;
-    struct mr_rest_visitor *next, **at;
+    struct mr_rest_front_visitor *next, **at;
     struct mr_socket socket;
     struct mr_http1 reader;
     uint8_t *out; /* the answer under way; NULL: none */
@@ -21,9 +21,9 @@ struct mr_rest_visitor {
     uint8_t send[SEND_BYTES]; /* last: not cleared */
 };
 
-static struct mr_rest_visitor *of_socket(struct mr_socket *socket)
+static struct mr_rest_front_visitor *of_socket(struct mr_socket *socket)
 {
-    return MR_CONTAINER(socket, struct mr_rest_visitor, socket);
+    return MR_CONTAINER(socket, struct mr_rest_front_visitor, socket);
 }
 
 /* ---- answers ---- */
@@ -56,7 +56,7 @@ static const char *phrase(int status)
     }
 }
 
-static void answer(struct mr_rest_visitor *v, int status, struct mr_span body, bool last)
+static void answer(struct mr_rest_front_visitor *v, int status, struct mr_span body, bool last)
 {
     int head;
 
@@ -77,7 +77,7 @@ static void answer(struct mr_rest_visitor *v, int status, struct mr_span body, b
     mr_socket_pause(&v->socket);
 }
 
-static void refuse(struct mr_rest_visitor *v, int status)
+static void refuse(struct mr_rest_front_visitor *v, int status)
 {
     char body[256];
 
@@ -99,7 +99,7 @@ static bool known(struct mr_span method)
     return false;
 }
 
-static void serve(struct mr_rest_visitor *v, const struct mr_http1_request *request)
+static void serve(struct mr_rest_front_visitor *v, const struct mr_http1_request *request)
 {
     struct mr_bq_request call = {request->method, request->target, request->body,
                                  request->if_match};
@@ -115,7 +115,7 @@ static void serve(struct mr_rest_visitor *v, const struct mr_http1_request *requ
 }
 
 /* Unfinished requests of all connections share one bound. */
-static bool counts(struct mr_rest_visitor *v)
+static bool counts(struct mr_rest_front_visitor *v)
 {
     struct mr_hall *hall = v->front->hall;
 
@@ -124,7 +124,7 @@ static bool counts(struct mr_rest_visitor *v)
     return hall->carry_bytes <= MR_CARRY_BYTES;
 }
 
-static void read_on(struct mr_rest_visitor *v)
+static void read_on(struct mr_rest_front_visitor *v)
 {
     struct mr_http1_request request;
     int status;
@@ -152,7 +152,7 @@ static void read_on(struct mr_rest_visitor *v)
 
 static void on_bytes(struct mr_socket *socket, struct mr_span bytes)
 {
-    struct mr_rest_visitor *v = of_socket(socket);
+    struct mr_rest_front_visitor *v = of_socket(socket);
 
     v->front->hall->now_us = mr_wall_us();
     v->front->hall->bytes_in += bytes.bytes;
@@ -175,7 +175,7 @@ static void on_bytes(struct mr_socket *socket, struct mr_span bytes)
 
 static void on_ended(struct mr_socket *socket)
 {
-    struct mr_rest_visitor *v = of_socket(socket);
+    struct mr_rest_front_visitor *v = of_socket(socket);
 
     /* A client may close its half after its last request and still read the answer. */
     if (v->out)
@@ -186,7 +186,7 @@ static void on_ended(struct mr_socket *socket)
 
 static void on_closed(struct mr_socket *socket, int error)
 {
-    struct mr_rest_visitor *v = of_socket(socket);
+    struct mr_rest_front_visitor *v = of_socket(socket);
 
     (void)error;
     v->front->hall->carry_bytes -= v->counted;
@@ -202,10 +202,10 @@ static void on_closed(struct mr_socket *socket, int error)
 static const struct mr_socket_calls socket_calls = {
     .bytes = on_bytes, .ended = on_ended, .closed = on_closed};
 
-void mr_rest_open(struct mr_rest_front *front, int fd)
+void mr_rest_front_open(struct mr_rest_front *front, int fd)
 {
     struct mr_hall *hall = front->hall;
-    struct mr_rest_visitor *v = NULL;
+    struct mr_rest_front_visitor *v = NULL;
 
     if (hall->connection_count < MR_CONNECTIONS_MAX && !hall->leaving)
         v = malloc(sizeof *v);
@@ -213,7 +213,7 @@ void mr_rest_open(struct mr_rest_front *front, int fd)
         mr_io_close(hall->io, fd);
         return;
     }
-    memset(v, 0, offsetof(struct mr_rest_visitor, send));
+    memset(v, 0, offsetof(struct mr_rest_front_visitor, send));
     v->front = front;
     v->since_us = hall->now_us;
     mr_socket_init(&v->socket, hall->io, &socket_calls, v->send, sizeof v->send);
@@ -232,7 +232,7 @@ void mr_rest_open(struct mr_rest_front *front, int fd)
 
 /* ---- turns ---- */
 
-static void done(struct mr_rest_visitor *v)
+static void done(struct mr_rest_front_visitor *v)
 {
     free(v->out);
     v->out = NULL;
@@ -246,7 +246,7 @@ static void done(struct mr_rest_visitor *v)
     read_on(v); /* what came behind the last request */
 }
 
-static bool move(struct mr_rest_visitor *v)
+static bool move(struct mr_rest_front_visitor *v)
 {
     size_t room, now;
     uint8_t *place;
@@ -268,18 +268,18 @@ static bool move(struct mr_rest_visitor *v)
 }
 
 /* An answer to what `done` read on is for the next turn, behind the next commit. */
-uint32_t mr_rest_turn(struct mr_rest_front *front)
+uint32_t mr_rest_front_turn(struct mr_rest_front *front)
 {
     uint32_t moved = 0;
 
-    for (struct mr_rest_visitor *v = front->visitors; v; v = v->next)
+    for (struct mr_rest_front_visitor *v = front->visitors; v; v = v->next)
         moved += move(v);
     return moved;
 }
 
-void mr_rest_chores(struct mr_rest_front *front)
+void mr_rest_front_chores(struct mr_rest_front *front)
 {
-    for (struct mr_rest_visitor *v = front->visitors; v; v = v->next) {
+    for (struct mr_rest_front_visitor *v = front->visitors; v; v = v->next) {
         int64_t age_us = front->hall->now_us - v->since_us;
         bool slow = !v->out && mr_http1_pending(&v->reader) && age_us > MR_REST_REQUEST_US;
         if (slow || age_us > MR_REST_IDLE_US || (v->ending && age_us > MR_CONNECTION_GOODBYE_US))
@@ -287,8 +287,8 @@ void mr_rest_chores(struct mr_rest_front *front)
     }
 }
 
-void mr_rest_close(struct mr_rest_front *front)
+void mr_rest_front_close(struct mr_rest_front *front)
 {
-    for (struct mr_rest_visitor *v = front->visitors; v; v = v->next)
+    for (struct mr_rest_front_visitor *v = front->visitors; v; v = v->next)
         mr_socket_close(&v->socket, 0);
 }

@@ -12,21 +12,21 @@
 #define MR_REST_REQUEST_US 60000000  /* from a request's first byte to its last */
 #define MR_REST_IDLE_US    300000000 /* between requests, or without any byte of an answer leaving */
 
-struct mr_rest_visitor;
+struct mr_rest_front_visitor;
 
 struct mr_rest_front {
     struct mr_hall *hall;
     struct mr_bq *bq;
-    struct mr_rest_visitor *visitors;
+    struct mr_rest_front_visitor *visitors;
     uint64_t requests;
     bool answered; /* since the owner cleared it */
 };
 
 /* Takes over an accepted descriptor. */
-void mr_rest_open(struct mr_rest_front *front, int fd);
+void mr_rest_front_open(struct mr_rest_front *front, int fd);
 /* Moves answers into the sockets; the owner has committed before. Returns how many moved. */
-uint32_t mr_rest_turn(struct mr_rest_front *front);
-void mr_rest_chores(struct mr_rest_front *front);
-void mr_rest_close(struct mr_rest_front *front); /* all; they are gone after some turns */
+uint32_t mr_rest_front_turn(struct mr_rest_front *front);
+void mr_rest_front_chores(struct mr_rest_front *front);
+void mr_rest_front_close(struct mr_rest_front *front); /* all; they are gone after some turns */
 
 #endif

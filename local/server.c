@@ -58,7 +58,7 @@ static void on_accepted(struct mr_listener *listener, int fd)
 
     door->server->hall.now_us = mr_wall_us();
     if (door->rest)
-        mr_rest_open(&door->server->rest, fd);
+        mr_rest_front_open(&door->server->rest, fd);
     else
         mr_connection_open(&door->server->hall, fd, door->tls ? door->server->tls : NULL);
 }
@@ -200,7 +200,7 @@ static void close_all(struct mr_server *s)
         if (s->doors[door].open)
             mr_listener_close(&s->doors[door].listener);
     mr_connections_close(&s->hall);
-    mr_rest_close(&s->rest);
+    mr_rest_front_close(&s->rest);
     while (s->doors_open > 0 || s->hall.connection_count > 0)
         mr_io_turn(s->io, UINT64_MAX);
 }
@@ -258,7 +258,7 @@ static void chores(struct mr_server *s)
         if (s->doors[door].open)
             mr_listener_resume(&s->doors[door].listener);
     mr_connections_chores(&s->hall);
-    mr_rest_chores(&s->rest);
+    mr_rest_front_chores(&s->rest);
 }
 
 static uint64_t wait_ns(const struct mr_server *s)
@@ -295,7 +295,7 @@ static void turn(struct mr_server *s)
     if (s->failed)
         return;
     done += mr_connections_turn(&s->hall);
-    done += mr_rest_turn(&s->rest);
+    done += mr_rest_front_turn(&s->rest);
     if (s->hall.now_us >= s->chores_us)
         chores(s);
     mr_io_turn(s->io, done ? 0 : wait_ns(s));

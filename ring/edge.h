@@ -3,7 +3,7 @@
 #define MR_RING_EDGE_H
 
 #include "core/io.h"
-#include "ring/mpsc.h"
+#include "ring/spsc.h"
 
 struct mr_edge {
     struct mr_spsc *ring;
@@ -14,17 +14,6 @@ struct mr_edge {
 static inline void mr_edge_put(struct mr_edge *edge, void *item)
 {
     MR_ASSERT(mr_spsc_put(edge->ring, item));
-    mr_io_wake(edge->consumer);
-}
-
-struct mr_shared_edge {
-    struct mr_mpsc *ring;
-    struct mr_io *consumer;
-};
-
-static inline void mr_shared_edge_put(struct mr_shared_edge *edge, void *item)
-{
-    MR_ASSERT(mr_mpsc_put(edge->ring, item));
     mr_io_wake(edge->consumer);
 }
 

@@ -245,19 +245,52 @@ bool mr_batcher_add(struct mr_batcher *b, const struct mr_event *event)
     return true;
 }
 
-/* Memory for a payload that no batch can hold, within the budget of all pullers together. */
-static uint8_t *take_jumbo(struct mr_batcher *b, struct mr_span payload)
+static size_t body_bytes(const struct mr_letter_source *source)
 {
-    size_t before = atomic_fetch_add(b->jumbo_bytes, payload.bytes);
+    return source->message_id.bytes + source->attributes.bytes + source->payload.bytes;
+}
+
+static void copy_body(uint8_t *at, const struct mr_letter_source *source)
+{
+    const struct mr_span parts[] = {source->message_id, source->attributes, source->payload};
+
+    for (size_t i = 0; i < MR_COUNT(parts); i++) {
+        if (parts[i].bytes > 0)
+            memcpy(at, parts[i].data, parts[i].bytes);
+        at += parts[i].bytes;
+    }
+}
+
+/* Memory for a letter that no batch can hold, within the budget of all pullers together. */
+static uint8_t *take_jumbo(struct mr_batcher *b, size_t bytes)
+{
+    size_t before = atomic_fetch_add(b->jumbo_bytes, bytes);
     uint8_t *memory = NULL;
 
-    if (before == 0 || before + payload.bytes <= MR_JUMBO_BYTES_MAX)
-        memory = malloc(payload.bytes);
-    if (memory)
-        memcpy(memory, payload.data, payload.bytes);
-    else
-        atomic_fetch_sub(b->jumbo_bytes, payload.bytes);
+    if (before == 0 || before + bytes <= MR_JUMBO_BYTES_MAX)
+        memory = malloc(bytes);
+    if (!memory)
+        atomic_fetch_sub(b->jumbo_bytes, bytes);
     return memory;
+}
+
+static void give_jumbo(struct mr_batcher *b, uint8_t *jumbo, size_t bytes)
+{
+    if (jumbo)
+        atomic_fetch_sub(b->jumbo_bytes, bytes);
+    free(jumbo);
+}
+
+static void chain_letter(struct mr_order_batch *batch, const struct mr_order_layout *layout,
+                         uint32_t offset, uint32_t bytes)
+{
+    if (batch->last_letter != 0)
+        mr_order_letter(batch, layout, batch->last_letter)->next = offset + 1;
+    else
+        batch->first_letter = offset + 1;
+    batch->last_letter = offset + 1;
+    batch->heap_used = offset + bytes;
+    batch->letters++;
 }
 
 bool mr_batcher_letter(struct mr_batcher *b, const struct mr_letter_source *source)
@@ -265,21 +298,14 @@ bool mr_batcher_letter(struct mr_batcher *b, const struct mr_letter_source *sour
     const struct mr_order_layout *layout = &b->plan->order;
     uint32_t share = share_of(b, mr_hash_mix(source->position ^ MR_HASH_K0, MR_HASH_K1));
     uint32_t detail = (uint32_t)MR_MIN(strlen(source->detail), (size_t)MR_LETTER_DETAIL_MAX);
-    uint8_t *jumbo = NULL;
-    uint32_t inline_bytes = (uint32_t)source->payload.bytes;
+    size_t body = body_bytes(source);
+    bool large = sizeof(struct mr_letter) + detail + body + 8 > layout->heap_bytes;
+    uint8_t *jumbo = large ? take_jumbo(b, body) : NULL;
+    uint32_t bytes = mr_letter_bytes(detail, large ? 0 : (uint32_t)body);
 
     MR_ASSERT(b->cut_count == 0);
-    if (sizeof(struct mr_letter) + detail + source->payload.bytes + 8 > layout->heap_bytes) {
-        jumbo = take_jumbo(b, source->payload);
-        if (!jumbo)
-            return false;
-        inline_bytes = 0;
-    }
-    uint32_t bytes = mr_letter_bytes(detail, inline_bytes);
-    if (!make_room(b, share, bytes, false, false)) {
-        if (jumbo)
-            atomic_fetch_sub(b->jumbo_bytes, source->payload.bytes);
-        free(jumbo);
+    if ((large && !jumbo) || !make_room(b, share, bytes, false, false)) {
+        give_jumbo(b, jumbo, body);
         return false;
     }
     struct mr_order_batch *batch = b->open[share];
@@ -294,18 +320,13 @@ bool mr_batcher_letter(struct mr_batcher *b, const struct mr_letter_source *sour
         .position = source->position,
         .error_offset = source->error_offset,
         .payload_bytes = (uint32_t)source->payload.bytes,
+        .attributes_bytes = (uint32_t)source->attributes.bytes,
+        .message_id_bytes = (uint16_t)source->message_id.bytes,
         .jumbo = jumbo,
     };
     memcpy(letter + 1, source->detail, detail);
-    if (inline_bytes > 0)
-        memcpy((uint8_t *)(letter + 1) + detail, source->payload.data, inline_bytes);
-    if (batch->last_letter != 0)
-        mr_order_letter(batch, layout, batch->last_letter)->next = offset + 1;
-    else
-        batch->first_letter = offset + 1;
-    batch->last_letter = offset + 1;
-    batch->heap_used = offset + bytes;
-    batch->letters++;
+    copy_body(jumbo ? jumbo : (uint8_t *)(letter + 1) + detail, source);
+    chain_letter(batch, layout, offset, bytes);
     return true;
 }
 

@@ -53,6 +53,7 @@ struct mr_letter_source {
     uint64_t position;
     uint32_t error_offset;
     const char *detail;
+    struct mr_span message_id, attributes; /* Pub/Sub; as core/letter.h lays them out */
     struct mr_span payload;
 };
 bool mr_batcher_letter(struct mr_batcher *batcher, const struct mr_letter_source *source);

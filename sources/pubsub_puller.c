@@ -14,6 +14,7 @@
 #define DRAIN_PATIENCE_NS  UINT64_C(10000000000) /* for acknowledgements that nobody answers */
 #define SMALLEST_MESSAGE   64                    /* on the wire, to bound how many a window holds */
 #define MESSAGE_DATA_MAX   10000000u             /* the service's limit */
+#define ATTRIBUTES_BYTES   ((size_t)160 << 10)   /* 100 of 256 + 1024 bytes, and some more */
 #define MESSAGE_OVERHEAD   ((uint32_t)256 << 10) /* attributes, ids, ack id around the data */
 
 static void add(atomic_ullong *counter, uint64_t n)
@@ -142,6 +143,27 @@ static enum mr_reason decode(struct mr_subscriber *p, const struct mr_pubsub_mes
     return reason;
 }
 
+/* The message's own attributes, for its letter: those within the service's limits. */
+static struct mr_span letter_attributes(struct mr_subscriber *p,
+                                        const struct mr_pubsub_message *message)
+{
+    struct mr_pb_each each = mr_pb_map_each(&message->attributes);
+    uint8_t *at = p->attributes, *end = at + ATTRIBUTES_BYTES;
+    struct mr_span key, value;
+
+    while (mr_pb_each_pair(&each, &key, &value)) {
+        uint16_t bytes[2] = {(uint16_t)key.bytes, (uint16_t)value.bytes};
+        if (key.bytes > UINT16_MAX || value.bytes > UINT16_MAX ||
+            (size_t)(end - at) < sizeof bytes + key.bytes + value.bytes)
+            continue;
+        memcpy(at, bytes, sizeof bytes);
+        memcpy(at + sizeof bytes, key.data, key.bytes);
+        memcpy(at + sizeof bytes + key.bytes, value.data, value.bytes);
+        at += sizeof bytes + key.bytes + value.bytes;
+    }
+    return mr_span_of(p->attributes, (size_t)(at - p->attributes));
+}
+
 /* Decodes a message and puts it into its batch; false: there is no room for it now. */
 static bool batch_message(struct mr_subscriber *p, uint32_t lease,
                           const struct mr_pubsub_message *message)
@@ -164,8 +186,12 @@ static bool batch_message(struct mr_subscriber *p, uint32_t lease,
             .position = lease,
             .error_offset = p->decoded->error_offset,
             .detail = p->decoded->detail_static,
+            .message_id = message->message_id,
+            .attributes = letter_attributes(p, message),
             .payload = message->data,
         };
+        if (letter.message_id.bytes > UINT16_MAX)
+            letter.message_id.bytes = UINT16_MAX;
         added = mr_batcher_letter(&p->batcher, &letter);
     }
     send_cut(p);
@@ -401,8 +427,9 @@ static int init_memory(struct mr_subscriber *p, const struct mr_subscriber_optio
 
     p->decoded = mr_arena_take(options->arena, sizeof *p->decoded, MR_CACHE_LINE);
     p->scratch = mr_arena_take(options->arena, sizeof *p->scratch, MR_CACHE_LINE);
+    p->attributes = mr_arena_take(options->arena, ATTRIBUTES_BYTES, MR_CACHE_LINE);
     p->to_ack = mr_arena_take(options->arena, leases * sizeof *p->to_ack, MR_CACHE_LINE);
-    if (!p->decoded || !p->scratch || !p->to_ack ||
+    if (!p->decoded || !p->scratch || !p->attributes || !p->to_ack ||
         mr_leases_init(&p->leases, options->arena, leases) != MR_OK ||
         mr_park_init(&p->park, options->arena, park_bytes(options->stream_count)) != MR_OK)
         return MR_E_MEMORY;

@@ -39,6 +39,7 @@ struct mr_subscriber {
     struct mr_decoded *decoded;
     struct mr_event event;
     struct mr_event_scratch *scratch;
+    uint8_t *attributes;           /* of one letter, as core/letter.h lays them out */
     struct mr_spsc **batches_back; /* from each aggregator */
     struct mr_edge *batches_out;   /* to each aggregator */
     struct mr_spsc *letters_safe;  /* from the keeper: lease + 1 as a pointer */

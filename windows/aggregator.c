@@ -84,7 +84,7 @@ static uint32_t ship_letters(struct mr_aggregator *a)
     uint32_t count = a->share.letters.full_count;
 
     for (uint32_t i = 0; i < count; i++)
-        mr_shared_edge_put(a->letters_out, a->share.letters.full[i]);
+        mr_edge_put(a->letters_out, a->share.letters.full[i]);
     a->share.letters.full_count = 0;
     return count;
 }

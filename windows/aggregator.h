@@ -13,7 +13,6 @@
 
 struct mr_edge;
 struct mr_spsc;
-struct mr_shared_edge;
 
 struct mr_aggregator_in {
     struct mr_spsc *batches;  /* from this puller */
@@ -30,7 +29,7 @@ struct mr_aggregator {
     struct mr_slab row_blocks, letter_blocks;
     struct mr_edge *rows_out;
     struct mr_spsc *rows_back;
-    struct mr_shared_edge *letters_out;
+    struct mr_edge *letters_out;
     struct mr_spsc *letters_back;
     struct mr_fault *fault;
     bool rows_ended, letters_ended;

@@ -144,7 +144,7 @@ class Run:
         os.makedirs(self.directory)
         os.chmod(self.directory, 0o777)
         pubsub = {'subscription': subscription(SUBSCRIPTION), 'endpoint': endpoint, 'streams': 2}
-        pubsub |= {'ca_file': ca} if ca else {'plaintext': True}
+        pubsub |= {'ca_file': ca, 'anonymous': True} if ca else {'plaintext': True}
         config = {
             'source': {'pubsub': pubsub},
             'decode': {'format': 'json',
