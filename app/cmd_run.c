@@ -34,7 +34,8 @@ static const char usage[] =
     "or\n"
     "      is not the right one, 70 out of memory or keys, 73 an output cannot be made, 74 reading "
     "or\n"
-    "      writing failed, 75 drained but not all acknowledged, 78 configuration, 130 "
+    "      writing failed, 75 drained but not all acknowledged, 77 no credentials, 78 "
+    "configuration, 130 "
     "interrupted\n";
 
 struct options {
@@ -168,6 +169,10 @@ static int exit_code_of(int err)
         return MR_EXIT_NO_INPUT;
     case MR_E_ADDRESS:
         return MR_EXIT_CONFIG;
+    case MR_E_CREDENTIALS:
+        return MR_EXIT_PERMISSION;
+    case MR_E_REST:
+    case MR_E_DEAD_LETTERS:
     case MR_E_RESOLVE:
     case MR_E_CONNECT:
     case MR_E_HTTP2:
