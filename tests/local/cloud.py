@@ -41,7 +41,7 @@ class Cloud:
         command = [*self.before, self.program, 'local', '--quiet', '--port-file', port_file,
                    '--project', PROJECT, '--pubsub-port', str(self.ports.get('pubsub', 0)),
                    '--bigquery-port', 'none', '--pubsub-tls-port', '0',
-                   '--bigquery-tls-port', 'none']
+                   '--bigquery-tls-port', 'none', '--rest-port', 'none']
         for name in self.subscriptions:
             command += ['--subscription', f'{name}:{TOPIC}']
         with open(os.path.join(self.directory, 'local.log'), 'ab') as log:
