@@ -134,6 +134,11 @@ static void *take(struct mr_topology *t, size_t count, size_t bytes)
     return mr_arena_take(&t->arena, count * bytes, MR_FALSE_SHARING);
 }
 
+static void tell_line(const char *line)
+{
+    fprintf(stderr, "millrace: %s\n", line);
+}
+
 static void close_subscriber(void *self)
 {
     mr_subscriber_close(self);
@@ -152,13 +157,19 @@ static struct mr_channel_options pubsub_channel(struct mr_topology *t)
 
 static bool make_subscriber(struct mr_topology *t, uint32_t p)
 {
-    struct mr_channel_options channel = pubsub_channel(t);
+    struct mr_pull_peer peer = {
+        .channel = pubsub_channel(t),
+        .addresses = t->pubsub.addresses,
+        .address_count = t->pubsub.address_count,
+        .fault = &t->fault,
+        .note = p == 0 ? tell_line : NULL, /* the others would say the same */
+    };
     struct mr_subscriber_options options = {
         .plan = t->plan,
         .arena = &t->arena,
         .io = mr_topology_puller_io(t, p),
         .fault = &t->fault,
-        .channel = &channel,
+        .peer = &peer,
         .drain = &t->drain,
         .jumbo_bytes = &t->jumbo_bytes,
         .number = p,
@@ -233,7 +244,7 @@ static void tell_rejected(void *self, const struct mr_refused_row *row)
 static void tell_note(void *self, const char *line)
 {
     (void)self;
-    fprintf(stderr, "millrace: %s\n", line);
+    tell_line(line);
 }
 
 static bool make_bigquery(struct mr_topology *t)

@@ -23,7 +23,8 @@ static const char usage[] =
     "Runs the pipeline: a file to its end, a subscription until it is interrupted (it then\n"
     "fires every window, acknowledges and ends; a second signal ends at once).\n"
     "  --set a.b=c          replace a value of the configuration; windows.0.size=10m\n"
-    "  --until-drained      end a subscription once it has been empty for two seconds\n"
+    "  --until-drained      end a subscription once it has been empty for two seconds (after a\n"
+    "                       broken connection: for a minute, as long as lost messages are leased)\n"
     "  --dry-run            check and prepare everything, then stop\n"
     "  --quiet              no progress, no summary\n"
     "  --summary-json FILE  write the counts as one JSON object; - is standard output\n"
@@ -31,8 +32,13 @@ static const char usage[] =
     "examples:\n"
     "  millrace run orders.yaml\n"
     "  cat orders.ndjson | millrace run orders.yaml --set source.file.path=-\n"
-    "exit: 0 done, 64 usage, 65 a law of conservation is broken, 66 no input, 70 out of memory or\n"
-    "      keys, 73 an output cannot be made, 74 reading or writing failed, 78 configuration\n";
+    "exit: 0 done, 64 usage, 65 a law of conservation is broken, 66 no input, 69 a service refuses "
+    "or\n"
+    "      is not the right one, 70 out of memory or keys, 73 an output cannot be made, 74 reading "
+    "or\n"
+    "      writing failed, 75 drained but not all acknowledged, 77 no credentials, 78 "
+    "configuration, 130 "
+    "interrupted\n";
 
 struct options {
     const char *config, *summary_json;
@@ -166,14 +172,43 @@ static int exit_code_of(int err)
     case MR_E_FILE_READ:
     case MR_E_FILE_WRITE:
         return MR_EXIT_IO;
+    case MR_E_TLS_FILE:
+        return MR_EXIT_NO_INPUT;
+    case MR_E_ADDRESS:
+        return MR_EXIT_CONFIG;
+    case MR_E_CREDENTIALS:
+        return MR_EXIT_PERMISSION;
+    case MR_E_REST:
+    case MR_E_DEAD_LETTERS:
+    case MR_E_RESOLVE:
+    case MR_E_CONNECT:
+    case MR_E_HTTP2:
+    case MR_E_TLS:
+    case MR_E_TLS_CERTIFICATE:
+    case MR_E_TLS_ALPN:
+    case MR_E_PUBSUB_REFUSED:
+    case MR_E_PUBLISH:
+    case MR_E_BIGQUERY_REFUSED:
+    case MR_E_BIGQUERY_TABLE:
+    case MR_E_BIGQUERY_CREDENTIAL:
+        return MR_EXIT_UNAVAILABLE;
     default:
         return MR_EXIT_SOFTWARE;
     }
 }
 
+static void begin_draining(struct mr_topology *topology, const struct options *options)
+{
+    if (interrupted > 0 && !options->quiet && !atomic_load(&topology->drain))
+        fprintf(stderr, "millrace: draining: nothing more is pulled, every window fires, all is "
+                        "acknowledged; interrupt again to end at once\n");
+    atomic_store(&topology->drain, true);
+}
+
 /* Watches the workers until they are done or one fails. The first signal drains a subscription
  * and ends a file at once; the second ends anything. */
-static void watch(struct mr_topology *topology, struct mr_progress *progress, bool until_drained)
+static void watch(struct mr_topology *topology, struct mr_progress *progress,
+                  const struct options *options)
 {
     struct mr_intake intake;
 
@@ -181,8 +216,8 @@ static void watch(struct mr_topology *topology, struct mr_progress *progress, bo
            interrupted < (topology->from_pubsub ? 2 : 1)) {
         mr_topology_intake(topology, &intake);
         if (interrupted > 0 ||
-            (until_drained && topology->from_pubsub && intake.idle_ns >= DRAINED_NS))
-            atomic_store(&topology->drain, true);
+            (options->until_drained && topology->from_pubsub && intake.idle_ns >= DRAINED_NS))
+            begin_draining(topology, options);
         mr_progress_tell(progress, intake.received, intake.bytes);
         usleep(LOOK_US);
     }
@@ -201,6 +236,20 @@ static int write_summary_json(const struct mr_summary *summary, const char *path
             written = fclose(out) == 0 && written;
     }
     return written ? MR_EXIT_OK : tell(MR_EXIT_CANNOT_CREATE, MR_E_FILE_WRITE, path);
+}
+
+static bool all_is_acknowledged(struct mr_topology *topology)
+{
+    struct mr_intake intake;
+
+    mr_topology_intake(topology, &intake);
+    if (intake.unacknowledged == 0)
+        return true;
+    fprintf(stderr,
+            "millrace: %llu messages are in the rows but not acknowledged, for Pub/Sub does not "
+            "answer: they will come again\n",
+            (unsigned long long)intake.unacknowledged);
+    return false;
 }
 
 static int report(struct mr_topology *topology, const struct options *options, double seconds)
@@ -223,7 +272,9 @@ static int report(struct mr_topology *topology, const struct options *options, d
         if (code != MR_EXIT_OK)
             return code;
     }
-    return summary.broken_law ? MR_EXIT_DATA : MR_EXIT_OK;
+    if (summary.broken_law)
+        return MR_EXIT_DATA;
+    return all_is_acknowledged(topology) ? MR_EXIT_OK : MR_EXIT_TEMPORARY;
 }
 
 static int run(const struct mr_plan *plan, const struct options *options,
@@ -239,7 +290,7 @@ static int run(const struct mr_plan *plan, const struct options *options,
     if (err == MR_OK && !options->dry_run) {
         mr_progress_init(&progress, options->quiet, options->progress_us, size_of(files->source));
         if (mr_topology_start(topology) == MR_OK)
-            watch(topology, &progress, options->until_drained);
+            watch(topology, &progress, options);
         mr_topology_stop(topology);
     }
     int code = options->dry_run && err == MR_OK

@@ -47,13 +47,25 @@ static bool may_spin(const struct mr_topology *t)
     return cpu_of(&allowed, t->puller_count + t->aggregator_count) >= 0;
 }
 
+static void refuse_thread(struct mr_topology *t, int err, const char *role)
+{
+    char why[200] = "";
+
+    if (err == MR_E_IO_URING)
+        mr_io_uring_refusal(why, sizeof why);
+    mr_fault_raise(&t->fault, err, "the thread of the %s%s%s", role, why[0] ? ": " : "", why);
+}
+
 static struct mr_thread *add_thread(struct mr_topology *t, const char *role, uint32_t n, bool spin)
 {
     const struct mr_config *config = t->plan->config;
     struct mr_thread *thread = &t->threads[t->thread_count];
 
-    if (mr_thread_init(thread, config->workers.io) != MR_OK)
+    int err = mr_thread_init(thread, config->workers.io);
+    if (err != MR_OK) {
+        refuse_thread(t, err, role);
         return NULL;
+    }
     t->thread_count++;
     thread->cpu = cpu_from_affinity(config->workers.affinity, role, n);
     thread->spin = spin;
@@ -357,6 +369,7 @@ void mr_topology_intake(struct mr_topology *t, struct mr_intake *intake)
         intake->decimals_rounded += read_counter(&puller->decimals_rounded);
         intake->outstanding += read_counter(&puller->outstanding);
         intake->dropped += read_counter(&puller->dropped);
+        intake->unacknowledged += read_counter(&puller->unacknowledged);
         intake->idle_ns = MR_MIN(intake->idle_ns, idle_ns);
     }
 }

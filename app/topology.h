@@ -82,6 +82,7 @@ void mr_topology_finish(struct mr_topology *topology);
 struct mr_intake {
     uint64_t received, bytes, decimals_rounded;
     uint64_t outstanding, dropped; /* Pub/Sub: leases held; messages that found no room */
+    uint64_t unacknowledged;       /* Pub/Sub: at the end, messages whose answer never came */
     uint64_t idle_ns;              /* Pub/Sub: how long all pullers have had nothing to do */
 };
 void mr_topology_intake(struct mr_topology *topology, struct mr_intake *intake);

@@ -11,23 +11,6 @@ static struct mr_ack_request *of_call(struct mr_call *call)
     return MR_CONTAINER(call, struct mr_ack_request, call);
 }
 
-/* ---- the connection ---- */
-
-static void channel_down(struct mr_channel *channel, const char *why)
-{
-    struct mr_acks *acks = MR_CONTAINER(channel, struct mr_acks, channel);
-    (void)why;
-    mr_retry_failed(&acks->reconnect, acks->now_ns, 0);
-}
-
-static void channel_up(struct mr_channel *channel)
-{
-    struct mr_acks *acks = MR_CONTAINER(channel, struct mr_acks, channel);
-    mr_retry_succeeded(&acks->reconnect);
-}
-
-static const struct mr_channel_events channel_events = {.up = channel_up, .down = channel_down};
-
 /* ---- one request ---- */
 
 static void begin(struct mr_ack_request *request, enum mr_ack_verb verb, uint64_t now_ns)
@@ -55,6 +38,7 @@ static void release(struct mr_ack_request *request)
     };
 
     *counters[request->verb] += request->ids.count;
+    acks->answered++;
     mr_retry_succeeded(&request->retry);
     request->state = MR_ACK_FREE;
 }
@@ -107,8 +91,9 @@ static void send_request(struct mr_ack_request *request)
     if (acks->filling[request->verb] == request)
         acks->filling[request->verb] = NULL;
     request->state = MR_ACK_WAITING;
-    if (mr_call_start(&request->call, &acks->channel, mr_pubsub_path(method),
-                      mr_pubsub_routing_key(method), acks->subscription, TIMEOUT) != MR_OK) {
+    if (mr_call_start(&request->call, mr_pull_connection_channel(&acks->connection),
+                      mr_pubsub_path(method), mr_pubsub_routing_key(method), acks->subscription,
+                      TIMEOUT) != MR_OK) {
         request->retry.due_ns = acks->now_ns + FLUSH_NS;
         return;
     }
@@ -120,15 +105,12 @@ static void send_request(struct mr_ack_request *request)
 /* ---- all of them ---- */
 
 int mr_acks_init(struct mr_acks *acks, struct mr_arena *arena, struct mr_io *io,
-                 const struct mr_channel_options *options, struct mr_span subscription,
-                 struct mr_fault *fault)
+                 const struct mr_pull_peer *peer, struct mr_span subscription)
 {
-    *acks = (struct mr_acks){.subscription = subscription, .fault = fault, .wanted = true};
-    uint8_t *send_buffer = mr_arena_take(arena, MR_CHANNEL_SEND_BYTES, MR_FALSE_SHARING);
-    if (!send_buffer)
+    *acks = (struct mr_acks){.subscription = subscription, .fault = peer->fault};
+    if (mr_pull_connection_init(&acks->connection, peer, arena, io, 0, (uint64_t)(uintptr_t)acks,
+                                false) != MR_OK)
         return MR_E_MEMORY;
-    mr_channel_init(&acks->channel, io, options, &channel_events, send_buffer);
-    mr_retry_init(&acks->reconnect, &policy, (uint64_t)(uintptr_t)acks);
     for (uint32_t i = 0; i < MR_ACK_REQUESTS; i++) {
         struct mr_ack_request *request = &acks->requests[i];
         request->owner = acks;
@@ -171,10 +153,7 @@ bool mr_acks_add(struct mr_acks *acks, enum mr_ack_verb verb, struct mr_span ack
 void mr_acks_chores(struct mr_acks *acks, uint64_t now_ns, bool all)
 {
     acks->now_ns = now_ns;
-    if (acks->wanted && !acks->channel.open && !acks->channel.link &&
-        mr_retry_is_due(&acks->reconnect, now_ns) && mr_channel_open(&acks->channel) != MR_OK)
-        mr_retry_failed(&acks->reconnect, now_ns, 0);
-    mr_channel_chores(&acks->channel, now_ns);
+    mr_pull_connection_chores(&acks->connection, now_ns, true);
     for (uint32_t i = 0; i < MR_ACK_REQUESTS; i++) {
         struct mr_ack_request *request = &acks->requests[i];
         bool filled = request->state == MR_ACK_FILLING &&
@@ -193,8 +172,17 @@ bool mr_acks_are_clean(const struct mr_acks *acks)
     return true;
 }
 
+uint64_t mr_acks_held(const struct mr_acks *acks)
+{
+    uint64_t held = 0;
+
+    for (uint32_t i = 0; i < MR_ACK_REQUESTS; i++)
+        if (acks->requests[i].state != MR_ACK_FREE && acks->requests[i].verb == MR_ACK_VERB_ACK)
+            held += acks->requests[i].ids.count;
+    return held;
+}
+
 void mr_acks_close(struct mr_acks *acks)
 {
-    acks->wanted = false;
-    mr_channel_close(&acks->channel, "the run has ended");
+    mr_pull_connection_close(&acks->connection);
 }

@@ -8,12 +8,9 @@
 #ifndef MR_SOURCES_ACKS_H
 #define MR_SOURCES_ACKS_H
 
-#include "core/fault.h"
-#include "core/retry.h"
-#include "wire/channel.h"
-#include "wire/pubsub.h"
-
 #include "sources/lease.h"
+#include "sources/pull_connection.h"
+#include "wire/pubsub.h"
 
 #define MR_ACK_REQUESTS      8
 #define MR_ACK_REQUEST_BYTES ((size_t)500 << 10)
@@ -35,22 +32,20 @@ struct mr_ack_request {
 };
 
 struct mr_acks {
-    struct mr_channel channel;
+    struct mr_pull_connection connection;
     struct mr_span subscription;
-    struct mr_fault *fault;
+    struct mr_fault *fault; /* the peer's */
     struct mr_ack_request requests[MR_ACK_REQUESTS];
     struct mr_ack_request *filling[MR_ACK_VERBS];
-    struct mr_retry reconnect;
-    bool wanted;       /* the connection is to be up */
     bool exactly_once; /* known from the stream's properties */
     uint64_t now_ns;
     /* Counters. */
     uint64_t acked, extended, nacked, retried, rejected;
+    uint64_t answered; /* requests that are over */
 };
 
 int mr_acks_init(struct mr_acks *acks, struct mr_arena *arena, struct mr_io *io,
-                 const struct mr_channel_options *options, struct mr_span subscription,
-                 struct mr_fault *fault);
+                 const struct mr_pull_peer *peer, struct mr_span subscription);
 
 /* False: no request buffer is free, ask again later. */
 bool mr_acks_add(struct mr_acks *acks, enum mr_ack_verb verb, struct mr_span ack_id,
@@ -62,6 +57,9 @@ void mr_acks_chores(struct mr_acks *acks, uint64_t now_ns, bool all);
 
 /* Nothing is being filled, flying or waiting. */
 bool mr_acks_are_clean(const struct mr_acks *acks);
+
+/* Acknowledgements that wait for their answer. */
+uint64_t mr_acks_held(const struct mr_acks *acks);
 
 void mr_acks_close(struct mr_acks *acks);
 

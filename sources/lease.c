@@ -1,7 +1,5 @@
 #include "sources/lease.h"
 
-#define LEASE_NS (UINT64_C(1000000000) * MR_LEASE_SECONDS)
-
 int mr_leases_init(struct mr_leases *leases, struct mr_arena *arena, uint32_t capacity)
 {
     *leases = (struct mr_leases){
@@ -56,7 +54,7 @@ uint32_t mr_lease_take(struct mr_leases *leases, struct mr_span ack_id, uint64_t
         return MR_LEASE_NONE;
     struct mr_lease *cell = &leases->cells[lease];
     cell->arrived_ns = now_ns;
-    cell->deadline_ns = now_ns + LEASE_NS;
+    cell->deadline_ns = now_ns + MR_LEASE_NS;
     cell->ack_id_bytes = (uint16_t)ack_id.bytes;
     memcpy(cell->ack_id, ack_id.data, ack_id.bytes);
     append(leases, lease);
@@ -93,7 +91,7 @@ uint32_t mr_lease_due(struct mr_leases *leases, uint64_t now_ns)
 
 void mr_lease_extend(struct mr_leases *leases, uint32_t lease, uint64_t now_ns)
 {
-    leases->cells[lease].deadline_ns = now_ns + LEASE_NS;
+    leases->cells[lease].deadline_ns = now_ns + MR_LEASE_NS;
     detach(leases, lease);
     append(leases, lease);
     leases->extended++;

@@ -13,7 +13,8 @@
 
 #define MR_ACK_ID_BYTES_MAX 480 /* the service's are 190 to 196 today */
 #define MR_LEASE_NONE       UINT32_MAX
-#define MR_LEASE_SECONDS    60                      /* asked for on arrival and by each extension */
+#define MR_LEASE_SECONDS    60 /* asked for on arrival and by each extension */
+#define MR_LEASE_NS         (UINT64_C(1000000000) * MR_LEASE_SECONDS)
 #define MR_LEASE_SLACK_NS   UINT64_C(20000000000)   /* extended when less than this is left */
 #define MR_LEASE_MAX_NS     UINT64_C(3600000000000) /* held no longer than this, an hour */
 

@@ -58,4 +58,7 @@ void mr_park_drop(struct mr_park *park)
     park->head = park->head + bytes == park->capacity ? 0 : park->head + bytes;
     park->used -= bytes;
     park->count--;
+    /* Empty, it takes a message of its whole size again, wherever the last one stood. */
+    if (park->count == 0)
+        park->head = park->tail = park->used = 0;
 }

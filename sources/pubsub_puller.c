@@ -10,6 +10,8 @@
 #define OUTSTANDING_BYTES  ((size_t)10 << 20) /* of one stream, one largest message at least */
 #define PARK_MAX           ((size_t)256 << 20)
 #define STREAM_WINDOW      ((uint32_t)1 << 20)
+#define AWAY_NS            UINT64_C(1000000000)  /* longer without a stream is no idling */
+#define DRAIN_PATIENCE_NS  UINT64_C(10000000000) /* for acknowledgements that nobody answers */
 #define SMALLEST_MESSAGE   64                    /* on the wire, to bound how many a window holds */
 #define MESSAGE_DATA_MAX   10000000u             /* the service's limit */
 #define ATTRIBUTES_BYTES   ((size_t)160 << 10)   /* 100 of 256 + 1024 bytes, and some more */
@@ -258,29 +260,10 @@ static void properties(void *self, const struct mr_pubsub_properties *properties
 
 /* ---- connections ---- */
 
-static void connection_down(struct mr_channel *channel, const char *why)
-{
-    (void)channel, (void)why;
-}
-
-static const struct mr_channel_events connection_events = {.down = connection_down};
-
-static const struct mr_retry_policy reconnect_policy = {
-    .base_ns = 100000000, .cap_ns = 60000000000, .factor_percent = 200};
-
 static void tend_connections(struct mr_subscriber *p, bool draining)
 {
-    for (uint32_t c = 0; c < p->connection_count; c++) {
-        struct mr_channel *channel = &p->connections[c];
-        mr_channel_chores(channel, p->now_ns);
-        if (channel->is_up) {
-            mr_retry_succeeded(&p->reconnect[c]);
-        } else if (!draining && !channel->open && !channel->link &&
-                   mr_retry_is_due(&p->reconnect[c], p->now_ns)) {
-            mr_channel_open(channel);
-            mr_retry_failed(&p->reconnect[c], p->now_ns, 0); /* until it is up */
-        }
-    }
+    for (uint32_t c = 0; c < p->connection_count; c++)
+        mr_pull_connection_chores(&p->connections[c], p->now_ns, !draining);
     for (uint32_t s = 0; s < p->stream_count; s++) {
         if (draining && p->streams[s].wanted)
             mr_pull_stream_stop(&p->streams[s]);
@@ -305,17 +288,50 @@ static void drain_on(struct mr_subscriber *p)
         send_cut(p);
         p->ended = true;
     }
-    if (p->ended && p->leases.count == 0 && mr_acks_are_clean(&p->acks))
+    bool clean = p->to_ack_count == 0 && mr_acks_are_clean(&p->acks);
+    if (clean || p->drain_moved_ns == 0 || p->acks.answered != p->drain_acked) {
+        p->drain_moved_ns = p->now_ns;
+        p->drain_acked = p->acks.answered;
+    }
+    bool lost = p->now_ns - p->drain_moved_ns > DRAIN_PATIENCE_NS;
+    if (p->ended && lost)
+        atomic_store_explicit(&p->unacknowledged, p->leases.count + mr_acks_held(&p->acks),
+                              memory_order_relaxed);
+    if (p->ended && (lost || (p->leases.count == 0 && clean)))
         atomic_store_explicit(&p->done, true, memory_order_release);
 }
 
 /* ---- the turn ---- */
 
+static bool streams_are_ready(const struct mr_subscriber *p)
+{
+    for (uint32_t s = 0; s < p->stream_count; s++)
+        if (!mr_pull_stream_is_ready(&p->streams[s]))
+            return false;
+    return true;
+}
+
+/* Streams end and are opened again all the time; only one that stays away for long may hide
+ * messages. What was on its way when a connection broke is leased to nobody until it expires. */
+static uint64_t idle_since_ns(struct mr_subscriber *p)
+{
+    if (streams_are_ready(p))
+        p->ready_ns = p->now_ns;
+    else if (p->now_ns - p->ready_ns > AWAY_NS)
+        p->away_ns = p->now_ns;
+    uint64_t since_ns = MR_MAX(p->received_ns, p->away_ns);
+    for (uint32_t s = 0; s < p->stream_count; s++)
+        if (p->streams[s].cut_ns != 0)
+            since_ns = MR_MAX(since_ns, p->streams[s].cut_ns + MR_LEASE_NS);
+    return since_ns;
+}
+
 static void tell(struct mr_subscriber *p)
 {
+    uint64_t since_ns = idle_since_ns(p);
     bool quiet = p->leases.count == 0 && p->park.count == 0 && mr_acks_are_clean(&p->acks);
     atomic_store_explicit(&p->outstanding, p->leases.count, memory_order_relaxed);
-    atomic_store_explicit(&p->idle_ns, quiet ? p->now_ns - p->received_ns : 0,
+    atomic_store_explicit(&p->idle_ns, quiet && p->now_ns > since_ns ? p->now_ns - since_ns : 0,
                           memory_order_relaxed);
 }
 
@@ -336,7 +352,7 @@ uint32_t mr_subscriber_turn(void *self, uint64_t now_ns)
 
     p->now_ns = now_ns;
     if (p->received_ns == 0)
-        p->received_ns = now_ns;
+        p->received_ns = p->ready_ns = p->away_ns = now_ns;
     if (mr_fault_err(p->fault) != MR_OK)
         return 0;
     done += take_back_batches(p) + take_safe_letters(p);
@@ -380,7 +396,7 @@ static uint32_t connections_for(uint32_t stream_count)
 size_t mr_subscriber_memory(uint32_t stream_count)
 {
     size_t leases = lease_count(stream_count) * (sizeof(struct mr_lease) + sizeof(uint32_t));
-    size_t connections = (connections_for(stream_count) + 1) * MR_CHANNEL_SEND_BYTES;
+    size_t connections = (connections_for(stream_count) + 1) * MR_PULL_CONNECTION_BYTES;
     return leases + park_bytes(stream_count) + connections +
            MR_ACK_REQUESTS * MR_ACK_REQUEST_BYTES + stream_count * sizeof(struct mr_pull_stream) +
            sizeof(struct mr_event_scratch) + sizeof(struct mr_decoded) + ((size_t)1 << 20);
@@ -390,15 +406,10 @@ static int init_connections(struct mr_subscriber *p, const struct mr_subscriber_
 {
     p->connection_count = connections_for(options->stream_count);
     MR_ASSERT(p->connection_count <= MR_PULL_CONNECTIONS_MAX);
-    for (uint32_t c = 0; c < p->connection_count; c++) {
-        struct mr_channel_options channel = *options->channel;
-        uint8_t *buffer = mr_arena_take(options->arena, MR_CHANNEL_SEND_BYTES, MR_FALSE_SHARING);
-        if (!buffer)
+    for (uint32_t c = 0; c < p->connection_count; c++)
+        if (mr_pull_connection_init(&p->connections[c], &p->peer, options->arena, options->io,
+                                    STREAM_WINDOW, options->number * 64 + c, c == 0) != MR_OK)
             return MR_E_MEMORY;
-        channel.stream_window = STREAM_WINDOW;
-        mr_channel_init(&p->connections[c], options->io, &channel, &connection_events, buffer);
-        mr_retry_init(&p->reconnect[c], &reconnect_policy, options->number * 64 + c);
-    }
     p->stream_count = options->stream_count;
     p->streams = mr_arena_take(options->arena, p->stream_count * sizeof *p->streams,
                                MR_FALSE_SHARING);
@@ -433,6 +444,7 @@ int mr_subscriber_init(struct mr_subscriber *p, const struct mr_subscriber_optio
     p->number = options->number;
     p->fault = options->fault;
     p->drain = options->drain;
+    p->peer = *options->peer;
     p->settings = (struct mr_pull_settings){
         .subscription = subscription,
         .client_id = mr_span_text(options->client_id),
@@ -447,8 +459,7 @@ int mr_subscriber_init(struct mr_subscriber *p, const struct mr_subscriber_optio
         .properties = properties,
     };
     if (init_memory(p, options) != MR_OK || init_connections(p, options) != MR_OK ||
-        mr_acks_init(&p->acks, options->arena, options->io, options->channel, subscription,
-                     options->fault) != MR_OK)
+        mr_acks_init(&p->acks, options->arena, options->io, &p->peer, subscription) != MR_OK)
         return MR_E_MEMORY;
     return mr_batcher_init(&p->batcher, options->plan, options->arena, options->batches,
                            options->share_count, (uint16_t)options->number,
@@ -460,6 +471,6 @@ void mr_subscriber_close(struct mr_subscriber *p)
     for (uint32_t s = 0; s < p->stream_count; s++)
         mr_pull_stream_stop(&p->streams[s]);
     for (uint32_t c = 0; c < p->connection_count; c++)
-        mr_channel_close(&p->connections[c], "the run has ended");
+        mr_pull_connection_close(&p->connections[c]);
     mr_acks_close(&p->acks);
 }

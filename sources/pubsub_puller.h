@@ -9,6 +9,8 @@
  * The socket is always read. What is withheld when there is no room is the streams' windows and
  * max_outstanding; the park holds what these allow.
  * Draining: streams stop, what has arrived is processed, every window fires, all is acknowledged.
+ * A peer that answers no acknowledgement for ten seconds of it is not waited for: those messages
+ * come again to whoever pulls next.
  *
  * Thread  mr_subscriber_turn by its worker; the rest before start or after the end. */
 #ifndef MR_SOURCES_PUBSUB_PULLER_H
@@ -44,8 +46,8 @@ struct mr_subscriber {
     const atomic_bool *drain;      /* set by the main thread */
 
     struct mr_pull_settings settings;
-    struct mr_channel connections[MR_PULL_CONNECTIONS_MAX];
-    struct mr_retry reconnect[MR_PULL_CONNECTIONS_MAX];
+    struct mr_pull_peer peer;
+    struct mr_pull_connection connections[MR_PULL_CONNECTIONS_MAX];
     uint32_t connection_count;
     struct mr_pull_stream *streams;
     uint32_t stream_count;
@@ -55,13 +57,17 @@ struct mr_subscriber {
     uint32_t *to_ack; /* leases whose acknowledgement waits for a request buffer: a ring */
     uint32_t to_ack_head, to_ack_count;
 
-    uint64_t now_ns, chores_due_ns, received_ns; /* received_ns: when the last message came */
-    uint32_t worked;                             /* messages since the last turn */
-    bool ended;                                  /* the end has been sent down */
+    uint64_t now_ns, chores_due_ns;
+    uint64_t received_ns;       /* when the last message came */
+    uint64_t ready_ns, away_ns; /* when all streams were open last; when for long one was not */
+    uint64_t drain_moved_ns, drain_acked; /* draining: when acknowledging last went on */
+    uint32_t worked;                      /* messages since the last turn */
+    bool ended;                           /* the end has been sent down */
 
     /* Written by the puller, read by others, relaxed. */
     atomic_ullong received, decimals_rounded, bytes, outstanding, dropped;
-    atomic_ullong idle_ns; /* for how long nothing came and nothing was in flight */
+    atomic_ullong idle_ns; /* for how long all streams were open, nothing came or was in flight */
+    atomic_ullong unacknowledged; /* at the end: done with, but the peer did not answer */
     atomic_bool done;
 };
 
@@ -71,7 +77,7 @@ struct mr_subscriber_options {
     struct mr_arena *arena;
     struct mr_io *io;
     struct mr_fault *fault;
-    const struct mr_channel_options *channel;
+    const struct mr_pull_peer *peer; /* what it points to outlives the puller */
     const atomic_bool *drain;
     atomic_size_t *jumbo_bytes;
     uint32_t number, stream_count, share_count, batches;

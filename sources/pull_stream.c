@@ -8,6 +8,7 @@
 #define KEEP_ALIVE_NS   (30 * SECOND_NS)
 #define UNANSWERED_NS   (15 * SECOND_NS)
 #define LONG_LIFE_NS    (30 * SECOND_NS) /* a stream that lived so long did not fail */
+#define SHORT_LIFE_NS   (SECOND_NS / 2)  /* one that ends sooner, having told nothing, did */
 #define FIRST_BYTES_MAX 2048
 
 static const struct mr_retry_policy policy = {
@@ -38,12 +39,22 @@ static void hand_on(struct mr_pull_stream *stream, const struct mr_pubsub_event 
 
     if (event->part == MR_PUBSUB_RECEIVED) {
         stream->received++;
-        if (!settings->received(settings->self, stream, event))
+        if (!settings->received(settings->self, stream, event)) {
             stream->credit -= (int64_t)event->bytes.bytes;
+            stream->withheld += event->bytes.bytes;
+        }
     } else if (event->part == MR_PUBSUB_PROPERTIES &&
                mr_pubsub_properties_parse(&properties, event->bytes) == MR_OK) {
         settings->properties(settings->self, &properties);
     }
+}
+
+static void give_back_credit(struct mr_pull_stream *stream)
+{
+    if (stream->credit <= 0)
+        return;
+    mr_call_consume(&stream->call, (size_t)stream->credit);
+    stream->credit = 0;
 }
 
 static void piece(struct mr_call *call, const struct mr_grpc_piece *piece)
@@ -53,6 +64,7 @@ static void piece(struct mr_call *call, const struct mr_grpc_piece *piece)
     struct mr_pubsub_event event;
     int err = MR_OK;
 
+    stream->heard = true;
     stream->heard_ns = stream->now_ns;
     stream->pinged_ns = 0;
     if (piece->begin)
@@ -68,10 +80,7 @@ static void piece(struct mr_call *call, const struct mr_grpc_piece *piece)
     /* All but what is withheld goes back at once; a message that came in several pieces may be
      * withheld when most of it has been given back already. */
     stream->credit += (int64_t)piece->bytes.bytes + (piece->begin ? MR_GRPC_PREFIX_BYTES : 0);
-    if (stream->credit > 0) {
-        mr_call_consume(call, (size_t)stream->credit);
-        stream->credit = 0;
-    }
+    give_back_credit(stream);
 }
 
 static bool is_for_the_operator(enum mr_grpc_code code)
@@ -95,6 +104,8 @@ static void done(struct mr_call *call, const struct mr_call_status *status)
     const struct mr_pull_settings *settings = stream->settings;
 
     stream->active = false;
+    if (!call->channel->open || status->code == MR_GRPC_CANCELLED)
+        stream->cut_ns = stream->now_ns;
     mr_pubsub_walk_finish(&stream->walk);
     if (!stream->wanted)
         return;
@@ -106,20 +117,21 @@ static void done(struct mr_call *call, const struct mr_call_status *status)
                        (const char *)status->message.data);
         return;
     }
+    uint64_t life_ns = stream->now_ns - stream->opened_ns;
     stream->reopened++;
-    if (stream->now_ns - stream->opened_ns >= LONG_LIFE_NS)
+    if (stream->heard || life_ns >= SHORT_LIFE_NS)
         mr_retry_succeeded(&stream->retry);
-    else
+    if (life_ns < LONG_LIFE_NS)
         mr_retry_failed(&stream->retry, stream->now_ns, 0);
 }
 
 static const struct mr_call_events call_events = {.piece = piece, .done = done};
 
 void mr_pull_stream_init(struct mr_pull_stream *stream, const struct mr_pull_settings *settings,
-                         struct mr_channel *channel, uint32_t number)
+                         struct mr_pull_connection *connection, uint32_t number)
 {
     *stream = (struct mr_pull_stream){.settings = settings,
-                                      .channel = channel,
+                                      .connection = connection,
                                       .number = number,
                                       .lender = {NULL, borrow, give_back},
                                       .wanted = true};
@@ -143,7 +155,8 @@ static void open_stream(struct mr_pull_stream *stream)
         .protocol_version = 1,
     };
 
-    if (mr_call_start(&stream->call, stream->channel, mr_pubsub_path(MR_PUBSUB_STREAMING_PULL),
+    if (mr_call_start(&stream->call, mr_pull_connection_channel(stream->connection),
+                      mr_pubsub_path(MR_PUBSUB_STREAMING_PULL),
                       mr_pubsub_routing_key(MR_PUBSUB_STREAMING_PULL), settings->subscription,
                       NULL) != MR_OK)
         return;
@@ -154,6 +167,7 @@ static void open_stream(struct mr_pull_stream *stream)
     stream->active = true;
     stream->incarnation++;
     stream->credit = 0;
+    stream->heard = false;
     stream->opened_ns = stream->heard_ns = stream->now_ns;
     stream->pinged_ns = 0;
 }
@@ -162,11 +176,14 @@ void mr_pull_stream_chores(struct mr_pull_stream *stream, uint64_t now_ns)
 {
     stream->now_ns = now_ns;
     if (!stream->active) {
-        if (stream->wanted && mr_retry_is_due(&stream->retry, now_ns))
+        if (stream->wanted && stream->withheld == 0 && mr_retry_is_due(&stream->retry, now_ns))
             open_stream(stream);
     } else if (stream->pinged_ns != 0 && now_ns - stream->pinged_ns > UNANSWERED_NS) {
+        /* An answer needs room in the window: while we withhold it, silence tells nothing. */
         stream->pinged_ns = 0;
-        mr_call_cancel(&stream->call);
+        stream->heard_ns = now_ns;
+        if (stream->withheld == 0)
+            mr_call_cancel(&stream->call);
     } else if (stream->pinged_ns == 0 && now_ns - stream->heard_ns > KEEP_ALIVE_NS) {
         stream->pinged_ns = now_ns;
         mr_call_send_copy(&stream->call, mr_span_of(NULL, 0));
@@ -175,8 +192,17 @@ void mr_pull_stream_chores(struct mr_pull_stream *stream, uint64_t now_ns)
 
 void mr_pull_stream_consume(struct mr_pull_stream *stream, uint32_t incarnation, size_t bytes)
 {
-    if (stream->active && stream->incarnation == incarnation)
-        mr_call_consume(&stream->call, bytes);
+    MR_ASSERT(stream->withheld >= bytes);
+    stream->withheld -= bytes;
+    if (!stream->active || stream->incarnation != incarnation)
+        return;
+    stream->credit += (int64_t)bytes;
+    give_back_credit(stream);
+}
+
+bool mr_pull_stream_is_ready(const struct mr_pull_stream *stream)
+{
+    return stream->active && stream->call.channel->open && stream->call.channel->answered;
 }
 
 void mr_pull_stream_stop(struct mr_pull_stream *stream)

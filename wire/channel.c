@@ -23,6 +23,7 @@ static void pump(struct mr_channel *channel)
             return;
         int64_t taken = mr_link_take(channel->link, place, room);
         if (taken < 0) {
+            channel->err = (int)taken;
             close_with(channel, mr_link_why(channel->link));
             return;
         }
@@ -82,8 +83,10 @@ static void socket_bytes(struct mr_socket *socket, struct mr_span bytes)
     channel->heard_ns = 0; /* chores put the time: a turn reads the clock once */
     channel->pinged_ns = 0;
     channel->bytes_received += bytes.bytes;
-    if (mr_link_feed(channel->link, bytes) != MR_OK) {
+    int err = mr_link_feed(channel->link, bytes);
+    if (err != MR_OK) {
         char why[MR_TLS_WHY_BYTES];
+        channel->err = err;
         snprintf(why, sizeof why, "%s", mr_link_why(channel->link));
         pump(channel); /* the goodbye */
         close_with(channel, why);
@@ -137,6 +140,8 @@ static void socket_closed(struct mr_socket *socket, int error)
     if (channel->why[0] == '\0')
         snprintf(channel->why, sizeof channel->why, "%s",
                  error ? strerror(-error) : "the peer closed the connection");
+    if (channel->err == MR_OK && error != 0)
+        channel->err = MR_E_CONNECT;
     channel->open = channel->is_up = channel->draining = false;
     mr_link_destroy(channel->link);
     channel->link = NULL;
@@ -269,12 +274,19 @@ static void on_goaway(void *self, int32_t last, uint32_t code, struct mr_span de
     flush_soon(channel);
 }
 
+static void on_settings(void *self)
+{
+    struct mr_channel *channel = self;
+    channel->answered = true;
+}
+
 static const struct mr_h2_events h2_events = {
     .headers = on_headers,
     .data = on_data,
     .sent = on_sent,
     .closed = on_closed,
     .goaway = on_goaway,
+    .settings = on_settings,
 };
 
 int mr_call_start(struct mr_call *call, struct mr_channel *channel, const char *path,
@@ -404,6 +416,8 @@ int mr_channel_open(struct mr_channel *channel)
                    MR_CHANNEL_SEND_BYTES);
     channel->why[0] = '\0';
     channel->heard_ns = channel->pinged_ns = 0;
+    channel->answered = false;
+    channel->err = MR_OK;
     channel->open = true;
     if (mr_socket_connect(&channel->socket, &channel->options.address, NULL) == 0)
         return MR_OK;
@@ -434,8 +448,10 @@ void mr_channel_chores(struct mr_channel *channel, uint64_t now_ns)
         return;
     if (channel->heard_ns == 0)
         channel->heard_ns = now_ns;
-    if (channel->pinged_ns != 0 && now_ns - channel->pinged_ns > GIVE_UP_NS) {
-        close_with(channel, "the peer does not answer");
+    bool greeting = !channel->answered && now_ns - channel->heard_ns > GIVE_UP_NS;
+    if (greeting || (channel->pinged_ns != 0 && now_ns - channel->pinged_ns > GIVE_UP_NS)) {
+        channel->err = MR_E_CONNECT;
+        close_with(channel, channel->is_up ? "the peer does not answer" : "no connection");
     } else if (channel->pinged_ns == 0 && now_ns - channel->heard_ns > PING_AFTER_NS) {
         channel->pinged_ns = now_ns;
         if (channel->is_up)

@@ -44,7 +44,10 @@ struct mr_channel {
     struct mr_call *calls; /* under way */
     struct mr_io_op flush;
     bool open, is_up, draining, flush_due;
+    bool answered; /* the peer speaks HTTP/2: its SETTINGS have come, since the last opening */
+    int err;       /* enum mr_err of what ended it; MR_OK: the peer did, or we */
     uint8_t *send_buffer;
+    void *user;                   /* the owner's */
     uint64_t heard_ns, pinged_ns; /* last bytes; ping under way, 0: none */
     uint64_t bytes_received, bytes_sent;
     char why[MR_TLS_WHY_BYTES];
@@ -58,10 +61,11 @@ void mr_channel_init(struct mr_channel *channel, struct mr_io *io,
 /* MR_OK, and `down` will come; or MR_E_MEMORY, MR_E_CONNECT, and it will not. */
 int mr_channel_open(struct mr_channel *channel);
 
-/* Ends every call with CANCELLED and closes; `down` follows. */
+/* Ends every call with UNAVAILABLE and closes; `down` follows. */
 void mr_channel_close(struct mr_channel *channel, const char *why);
 
-/* Pings a silent peer and gives up on one that does not answer. Call it about once a second. */
+/* Pings a silent peer and gives up on one that does not answer, or does not even greet. Call it
+ * about once a second. */
 void mr_channel_chores(struct mr_channel *channel, uint64_t now_ns);
 
 /* Calls may be started now: up and not draining. */
