@@ -9,10 +9,11 @@
 #define BATCHES_A_PULLER                                                                           \
     64 /* beyond two a share: a few MiB, so that lines leave the other cache                       \
         */
-#define TEXTS_A_PULLER  6
-#define ROW_BLOCK_BYTES ((size_t)64 << 10)
-#define OUT_BYTES       ((size_t)1 << 20)
-#define PUBSUB_ENDPOINT "pubsub.googleapis.com:443"
+#define TEXTS_A_PULLER   6
+#define ROW_BLOCK_BYTES  ((size_t)64 << 10)
+#define OUT_BYTES        ((size_t)1 << 20)
+#define PUBSUB_ENDPOINT  "pubsub.googleapis.com:443"
+#define STORAGE_ENDPOINT "bigquerystorage.googleapis.com:443"
 
 uint32_t mr_assembly_batches(const struct mr_topology *t)
 {
@@ -57,38 +58,42 @@ static int refuse(struct mr_topology *t, int err, const char *what, const char *
     return err;
 }
 
-int mr_assembly_endpoint(struct mr_topology *t)
+static int find_endpoint(struct mr_topology *t, struct mr_endpoint *endpoint, const char *host_port,
+                         bool plaintext, const char *ca_file)
+{
+    char why[MR_TLS_WHY_BYTES];
+    int err = mr_resolve(host_port, endpoint->addresses, MR_BIGQUERY_ADDRESSES_MAX,
+                         &endpoint->address_count);
+
+    if (err != MR_OK)
+        return refuse(t, err, host_port, mr_err_cause(err));
+    endpoint->host_port = host_port;
+    snprintf(endpoint->host, sizeof endpoint->host, "%s", host_port);
+    char *port = strrchr(endpoint->host, ':');
+    if (port)
+        *port = '\0';
+    if (plaintext)
+        return MR_OK;
+    endpoint->tls = mr_tls_client_context(ca_file, why);
+    return endpoint->tls ? MR_OK : refuse(t, MR_E_TLS_FILE, host_port, why);
+}
+
+int mr_assembly_endpoints(struct mr_topology *t)
 {
     const struct mr_config *config = t->plan->config;
     const char *emulator = getenv("PUBSUB_EMULATOR_HOST");
-    const char *endpoint = config->source.pubsub.endpoint;
-    bool plaintext = config->source.pubsub.plaintext;
-    char why[MR_TLS_WHY_BYTES];
-    uint32_t count = 0;
+    const char *pubsub = config->source.pubsub.endpoint, *storage = config->sinks.bigquery.endpoint;
+    bool emulated = emulator && *emulator;
+    int err = MR_OK;
 
-    if (!endpoint)
-        endpoint = PUBSUB_ENDPOINT;
-    if (emulator && *emulator) {
-        endpoint = emulator;
-        plaintext = true;
-    }
-    int err = mr_resolve(endpoint, &t->pubsub.address, 1, &count);
-    if (err != MR_OK)
-        return refuse(t, err, endpoint, mr_err_cause(err));
-    snprintf(t->pubsub_host, sizeof t->pubsub_host, "%s", endpoint);
-    t->pubsub.host_port = endpoint;
-    if (!plaintext) {
-        char *port = strrchr(t->pubsub_host, ':');
-        if (port)
-            *port = '\0';
-        t->pubsub_tls = mr_tls_client_context(config->source.pubsub.ca_file, why);
-        if (!t->pubsub_tls)
-            return refuse(t, MR_E_TLS_FILE, endpoint, why);
-    }
-    t->pubsub.host = t->pubsub_host;
-    t->pubsub.tls = t->pubsub_tls;
-    t->pubsub.bearer = &t->pubsub_bearer;
-    return MR_OK;
+    if (t->from_pubsub)
+        err = find_endpoint(
+            t, &t->pubsub, emulated ? emulator : (pubsub ? pubsub : PUBSUB_ENDPOINT),
+            emulated || config->source.pubsub.plaintext, config->source.pubsub.ca_file);
+    if (err == MR_OK && config->sinks.bigquery.dataset)
+        err = find_endpoint(t, &t->storage, storage ? storage : STORAGE_ENDPOINT,
+                            config->sinks.bigquery.plaintext, config->sinks.bigquery.ca_file);
+    return err;
 }
 
 /* ---- workers ---- */
@@ -105,12 +110,19 @@ static void close_subscriber(void *self)
 
 static bool make_subscriber(struct mr_topology *t, uint32_t p)
 {
+    struct mr_channel_options channel = {
+        .address = t->pubsub.addresses[0],
+        .host_port = t->pubsub.host_port,
+        .host = t->pubsub.host,
+        .tls = t->pubsub.tls,
+        .bearer = &t->pubsub.bearer,
+    };
     struct mr_subscriber_options options = {
         .plan = t->plan,
         .arena = &t->arena,
         .io = mr_topology_puller_io(t, p),
         .fault = &t->fault,
-        .channel = &t->pubsub,
+        .channel = &channel,
         .drain = &t->drain,
         .jumbo_bytes = &t->jumbo_bytes,
         .number = p,
@@ -175,6 +187,43 @@ static bool make_aggregator(struct mr_topology *t, uint32_t a)
                          &aggregator->letter_blocks) == MR_OK;
 }
 
+static void tell_rejected(void *self, const struct mr_refused_row *row)
+{
+    (void)self;
+    fprintf(stderr, "millrace: BigQuery takes no row of %s: %s: %.*s\n", row->table,
+            mr_grpc_code_name(row->code), (int)row->text.bytes, (const char *)row->text.data);
+}
+
+static void tell_note(void *self, const char *line)
+{
+    (void)self;
+    fprintf(stderr, "millrace: %s\n", line);
+}
+
+static bool make_bigquery(struct mr_topology *t)
+{
+    struct mr_bigquery_options options = {
+        .addresses = t->storage.addresses,
+        .address_count = t->storage.address_count,
+        .host_port = t->storage.host_port,
+        .host = t->storage.host,
+        .tls = t->storage.tls,
+        .bearer = &t->storage.bearer,
+        .instance = t->instance,
+        .lineage = mr_wall_us(), /* without a journal every run is a lineage of its own */
+        .rejected = tell_rejected,
+        .note = tell_note,
+    };
+    char host[64] = "";
+
+    if (!t->bigquery)
+        return true;
+    gethostname(host, sizeof host - 1);
+    snprintf(t->instance, sizeof t->instance, "%s-%d", host, getpid());
+    return mr_bigquery_writer_init(t->bigquery, t->plan, mr_topology_aggregator_io(t, 0), &t->arena,
+                                   &t->fault, t->aggregator_count, &options) == MR_OK;
+}
+
 static bool make_out(struct mr_topology *t, struct mr_out *out, struct mr_io *io, int fd,
                      const char *path)
 {
@@ -194,7 +243,8 @@ static bool make_ends(struct mr_topology *t, const struct mr_topology_files *fil
     t->keeper.aggregator_count = t->aggregator_count;
     t->keeper.jumbo_bytes = &t->jumbo_bytes;
     t->keeper.letter_file = files->letters >= 0 ? &t->letter_file : NULL;
-    return make_out(t, &t->row_file, mr_topology_aggregator_io(t, 0), files->rows,
+    return make_bigquery(t) &&
+           make_out(t, &t->row_file, mr_topology_aggregator_io(t, 0), files->rows,
                     config->sinks.file) &&
            make_out(t, &t->letter_file, mr_topology_keeper_io(t), files->letters,
                     config->sinks.dead_letter_file) &&
@@ -225,5 +275,6 @@ void mr_assembly_finish(struct mr_topology *t)
     }
     for (uint32_t a = 0; t->aggregators && a < t->aggregator_count; a++)
         mr_share_finish(&t->aggregators[a].share);
-    mr_tls_context_destroy(t->pubsub_tls);
+    mr_tls_context_destroy(t->pubsub.tls);
+    mr_tls_context_destroy(t->storage.tls);
 }

@@ -18,9 +18,9 @@ struct mr_io *mr_topology_puller_io(struct mr_topology *topology, uint32_t pulle
 struct mr_io *mr_topology_aggregator_io(struct mr_topology *topology, uint32_t aggregator);
 struct mr_io *mr_topology_keeper_io(struct mr_topology *topology);
 
-/* Endpoint, TLS and credentials of the Pub/Sub source. PUBSUB_EMULATOR_HOST means plaintext and no
- * credentials, whatever the configuration says. */
-int mr_assembly_endpoint(struct mr_topology *topology);
+/* Where the services of this run are: addresses, TLS, credentials. PUBSUB_EMULATOR_HOST means
+ * plaintext and no credentials for Pub/Sub, whatever the configuration says. */
+int mr_assembly_endpoints(struct mr_topology *topology);
 
 int mr_assembly_workers(struct mr_topology *topology, const struct mr_topology_files *files);
 void mr_assembly_finish(struct mr_topology *topology);

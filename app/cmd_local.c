@@ -7,6 +7,7 @@
 
 #include "app/cmd.h"
 #include "app/local_options.h"
+#include "app/local_tables.h"
 #include "core/clock.h"
 #include "core/err.h"
 
@@ -197,6 +198,8 @@ static int serve(struct mr_server *server, const struct mr_local_options *o)
 
     if (!make_names(mr_server_pubsub(server), o))
         return MR_EXIT_USAGE;
+    if (o->tables && !mr_local_tables_make(mr_server_bigquery(server), o->tables))
+        return MR_EXIT_CONFIG;
     watch_signals(server);
     if (o->port_file)
         exit_code = write_ports(server, o);

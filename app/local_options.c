@@ -44,6 +44,8 @@ static const struct option table[] = {
     {"--subscription", "S:T", SUBSCRIPTION, 0,
      "a subscription's name, a colon, its topic's name; at most 256 of them",
      "orders-millrace:orders-stream", "make this subscription to topic T, and T; any number of times"},
+    {"--tables", "CONFIG", TEXT, OWN(tables), "a path", "orders.yaml",
+     "make the dataset and tables that this configuration writes to"},
     {"--io", "auto|io_uring|epoll", IO, SERVER(io), "auto, io_uring or epoll", "epoll",
      "how to ask the kernel (default auto: io_uring where allowed)"},
     {"--port-file", "FILE", TEXT, OWN(port_file), "a path", "ports.json",

@@ -14,6 +14,7 @@ struct mr_local_options {
     const char *topics[MR_LOCAL_NAMES_MAX];
     const char *subscriptions[MR_LOCAL_NAMES_MAX]; /* S:T */
     uint32_t topic_count, subscription_count;
+    const char *tables;    /* a configuration whose tables are to be made; NULL: none */
     const char *port_file; /* NULL: none */
     bool quiet, help;
     char tls[2][4096]; /* what server.certificate and server.key point to */

@@ -60,7 +60,12 @@ static struct mr_thread *add_thread(struct mr_topology *t, const char *role, uin
     return thread;
 }
 
-/* One thread a puller, one an aggregator, the writer beside the first aggregator; the keeper on
+static void close_bigquery(void *self)
+{
+    mr_bigquery_writer_finish(self);
+}
+
+/* One thread a puller, one an aggregator, the writers beside the first aggregator; the keeper on
  * one of its own, for the cold room never shares a thread with a hot one. */
 static int place_workers(struct mr_topology *t)
 {
@@ -80,8 +85,12 @@ static int place_workers(struct mr_topology *t)
         if (!thread)
             return MR_E_THREAD;
         mr_thread_add(thread, "aggregator", a, &t->aggregators[a], mr_aggregator_turn);
-        if (a == 0)
+        if (a == 0) {
             mr_thread_add(thread, "writer", 0, &t->writer, mr_file_writer_turn);
+            if (t->bigquery)
+                mr_thread_add(thread, "writer", 1, t->bigquery, mr_bigquery_writer_turn)->close =
+                    close_bigquery;
+        }
     }
     struct mr_thread *cold = add_thread(t, "keeper", 0, false);
     if (!cold)
@@ -197,6 +206,26 @@ static bool join_subscribers(struct mr_topology *t)
     return true;
 }
 
+/* Rows pass the writers one after another; the last one gives the block back. */
+static bool join_rows(struct mr_topology *t, uint32_t a)
+{
+    struct mr_aggregator *aggregator = &t->aggregators[a];
+    struct mr_io *io = mr_topology_aggregator_io(t, a);
+    struct mr_io *writers = mr_topology_aggregator_io(t, 0);
+    struct mr_file_writer_in *file = &t->writer.in[a];
+
+    aggregator->rows_out = edges(t, 1);
+    file->returned = edges(t, 1);
+    if (!join(t, aggregator->rows_out, MR_ROW_BLOCKS, writers, &file->blocks))
+        return false;
+    if (!t->bigquery)
+        return join(t, file->returned, MR_ROW_BLOCKS, io, &aggregator->rows_back);
+    struct mr_bigquery_writer_in *bigquery = &t->bigquery->in[a];
+    bigquery->returned = edges(t, 1);
+    return join(t, file->returned, MR_ROW_BLOCKS, writers, &bigquery->blocks) &&
+           join(t, bigquery->returned, MR_ROW_BLOCKS, io, &aggregator->rows_back);
+}
+
 static bool join_aggregators_down(struct mr_topology *t)
 {
     struct mr_mpsc *letters = take(t, 1, sizeof *letters);
@@ -208,15 +237,9 @@ static bool join_aggregators_down(struct mr_topology *t)
     t->keeper.letters_in = letters;
     for (uint32_t a = 0; a < t->aggregator_count; a++) {
         struct mr_aggregator *aggregator = &t->aggregators[a];
-        struct mr_file_writer_in *in = &t->writer.in[a];
         struct mr_io *io = mr_topology_aggregator_io(t, a);
-        aggregator->rows_out = edges(t, 1);
         aggregator->letters_out = take(t, 1, sizeof *aggregator->letters_out);
-        in->returned = edges(t, 1);
-        if (!aggregator->letters_out ||
-            !join(t, aggregator->rows_out, MR_ROW_BLOCKS, mr_topology_aggregator_io(t, 0),
-                  &in->blocks) ||
-            !join(t, in->returned, MR_ROW_BLOCKS, io, &aggregator->rows_back) ||
+        if (!aggregator->letters_out || !join_rows(t, a) ||
             !join(t, &t->keeper.letters_out[a], MR_LETTER_BLOCKS, io, &aggregator->letters_back))
             return false;
         *aggregator->letters_out = (struct mr_shared_edge){letters, mr_topology_keeper_io(t)};
@@ -239,6 +262,8 @@ static bool take_workers(struct mr_topology *t)
 {
     t->aggregators = take(t, t->aggregator_count, sizeof *t->aggregators);
     t->client_ids = take(t, t->puller_count, sizeof *t->client_ids);
+    if (t->plan->config->sinks.bigquery.dataset && !(t->bigquery = take(t, 1, sizeof *t->bigquery)))
+        return false;
     if (t->from_pubsub)
         t->subscribers = take(t, t->puller_count, sizeof *t->subscribers);
     else
@@ -256,7 +281,7 @@ int mr_topology_init(struct mr_topology *t, const struct mr_plan *plan,
     /* One of each unless told otherwise: a second aggregator pays beyond eight pullers. */
     t->puller_count = MR_MAX(config->workers.pullers, 1u);
     t->aggregator_count = MR_MAX(config->workers.aggregators, 1u);
-    int err = t->from_pubsub ? mr_assembly_endpoint(t) : MR_OK;
+    int err = mr_assembly_endpoints(t);
     if (err != MR_OK)
         return err;
     if (mr_arena_init(&t->arena, mr_assembly_memory(t)) != MR_OK || !take_workers(t) ||
@@ -290,6 +315,8 @@ bool mr_topology_is_done(struct mr_topology *t)
     for (uint32_t p = 0; t->subscribers && p < t->puller_count; p++)
         if (!atomic_load_explicit(&t->subscribers[p].done, memory_order_acquire))
             return false;
+    if (t->bigquery && !atomic_load_explicit(&t->bigquery->done, memory_order_acquire))
+        return false;
     return atomic_load_explicit(&t->writer.done, memory_order_acquire) &&
            atomic_load_explicit(&t->keeper.done, memory_order_acquire);
 }

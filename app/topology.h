@@ -15,11 +15,22 @@
 #include "keeper/keeper.h"
 #include "ring/edge.h"
 #include "sinks/file_writer.h"
+#include "sinks/writer.h"
 #include "sources/file_puller.h"
 #include "sources/pubsub_puller.h"
 #include "windows/aggregator.h"
 
 #define MR_THREADS_MAX (3 * MR_WORKERS_MAX + 1)
+
+/* A service, as the run finds it: where, behind which certificate, with which credential. */
+struct mr_endpoint {
+    const char *host_port;
+    char host[256]; /* whom to expect behind TLS */
+    struct mr_address addresses[MR_BIGQUERY_ADDRESSES_MAX];
+    uint32_t address_count;
+    struct mr_tls_context *tls; /* NULL: plaintext */
+    struct mr_bearer bearer;
+};
 
 struct mr_topology {
     const struct mr_plan *plan;
@@ -36,15 +47,14 @@ struct mr_topology {
     struct mr_file_puller *pullers;
     struct mr_subscriber *subscribers;
     struct mr_aggregator *aggregators;
-    struct mr_file_writer writer;
+    struct mr_file_writer writer;        /* rows pass it first, then: */
+    struct mr_bigquery_writer *bigquery; /* NULL: none */
     struct mr_keeper keeper;
     struct mr_out row_file, letter_file;
     atomic_size_t jumbo_bytes;
 
-    struct mr_channel_options pubsub; /* where subscribers connect */
-    struct mr_tls_context *pubsub_tls;
-    struct mr_bearer pubsub_bearer;
-    char pubsub_host[256];
+    struct mr_endpoint pubsub, storage;
+    char instance[96];
     char (*client_ids)[64];
 };
 

@@ -1,5 +1,7 @@
 #include "core/id.h"
 
+#include <smmintrin.h>
+
 #include "core/hash.h"
 
 #define VERSION_SHIFT 12 /* of the version nibble within the high word, as RFC 9562 places it */
@@ -20,39 +22,45 @@ static bool decimal(struct mr_span text, struct mr_id *id)
     return true;
 }
 
-static int hex(uint8_t c)
+/* Sixteen hexadecimal digits, lower case, as one number; false if one of them is none. */
+static bool sixteen_digits(__m128i text, uint64_t *word)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
+    __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+    __m128i letter = _mm_sub_epi8(text, _mm_set1_epi8('a'));
+    __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+    __m128i nibbles = _mm_or_si128(
+        _mm_and_si128(is_digit, digit),
+        _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
+    __m128i bytes = _mm_maddubs_epi16(nibbles, _mm_set1_epi16(0x0110)); /* 16 * first + second */
+
+    bytes = _mm_packus_epi16(bytes, bytes);
+    *word = __builtin_bswap64((uint64_t)_mm_cvtsi128_si64(bytes));
+    return _mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) == 0xFFFF;
+}
+
+static __m128i load16(const uint8_t *at)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)at);
 }
 
 static bool uuid(struct mr_span text, struct mr_id *id)
 {
-    uint64_t words[2] = {0, 0};
-    uint32_t digits = 0;
+    /* Eight, four and four digits, then four and twelve, each followed by a hyphen but the last.
+     * Where two loads meet, the second brings the digits that the first one lacks. */
+    const __m128i first = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, -1, -1);
+    const __m128i second = _mm_setr_epi8(0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, -1);
+    const uint8_t *at = text.data;
 
-    if (text.bytes != 36)
+    if (text.bytes != 36 || at[8] != '-' || at[13] != '-' || at[18] != '-' || at[23] != '-')
         return false;
-    for (size_t i = 0; i < 36; i++) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (text.data[i] != '-')
-                return false;
-            continue;
-        }
-        int nibble = hex(text.data[i]);
-        if (nibble < 0)
-            return false;
-        words[digits / 16] = words[digits / 16] << 4 | (uint64_t)nibble;
-        digits++;
-    }
-    uint64_t version = words[0] >> VERSION_SHIFT & 15;
-    if (version < 1 || version > 8)
+    __m128i high = _mm_shuffle_epi8(load16(at), first);
+    high = _mm_insert_epi16(high, at[16] | at[17] << 8, 7);
+    __m128i low = _mm_insert_epi8(_mm_shuffle_epi8(load16(at + 19), second), at[35], 15);
+    if (!sixteen_digits(high, &id->high) || !sixteen_digits(low, &id->low))
         return false;
-    *id = (struct mr_id){words[0], words[1]};
-    return true;
+    uint64_t version = id->high >> VERSION_SHIFT & 15;
+    return version >= 1 && version <= 8;
 }
 
 struct mr_id mr_id_from_text(struct mr_span text, uint64_t seed)

@@ -68,6 +68,7 @@ static bool add_window(struct mr_plan *plan, uint32_t definition)
             continue;
         if (!measure_for(plan, aggregate->field, &m))
             return false;
+        grouping->cell.measure_count = MR_MAX(grouping->cell.measure_count, m + 1);
         if (plan->nullable >> m & 1)
             keep(&grouping->cell, &grouping->cell.measures[m].present, 8);
         if (aggregate->kind == MR_SUM_OF || aggregate->kind == MR_AVG_OF)

@@ -17,6 +17,7 @@
  * meaningful only where count (present) is not 0. */
 struct mr_cell_layout {
     uint32_t bytes;
+    uint32_t measure_count; /* of measures; beyond it nothing is kept */
     struct {
         uint16_t present, sum, min, max; /* byte offsets, or MR_NOT_KEPT */
     } measures[MR_MEASURES_MAX];

@@ -10,20 +10,35 @@ char *mr_text_put(char *at, struct mr_span text)
     return at + text.bytes;
 }
 
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
+/* At least so many digits, with zeros before the number. */
 static char *put_digits(char *at, mr_u128 number, uint32_t at_least)
 {
-    char digits[40];
-    uint32_t count = 0;
+    char digits[40], *end = digits + sizeof digits, *first = end;
 
-    while (number > UINT64_MAX) {
-        digits[count++] = (char)('0' + (int)(number % 10));
-        number /= 10;
-    }
-    for (uint64_t small = (uint64_t)number; small > 0 || count < at_least; small /= 10)
-        digits[count++] = (char)('0' + (int)(small % 10));
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
+    for (; number > UINT64_MAX; number /= 10)
+        *--first = (char)('0' + (int)(number % 10));
+    uint64_t small = (uint64_t)number;
+    for (; small >= 100; small /= 100)
+        memcpy(first -= 2, &pairs[small % 100 * 2], 2);
+    if (small >= 10)
+        memcpy(first -= 2, &pairs[small * 2], 2);
+    else if (small > 0)
+        *--first = (char)('0' + (int)small);
+    while (end - first < (ptrdiff_t)at_least)
+        *--first = '0';
+    memcpy(at, first, (size_t)(end - first));
+    return at + (end - first);
+}
+
+static char *put_two(char *at, uint32_t number)
+{
+    memcpy(at, &pairs[number * 2], 2);
+    return at + 2;
 }
 
 char *mr_text_put_u64(char *at, uint64_t number)
@@ -83,41 +98,53 @@ char *mr_text_put_time(char *at, int64_t time_us)
         *at++ = '-';
     at = put_digits(at, (mr_u128)(year < 0 ? -year : year), 4);
     *at++ = '-';
-    at = put_digits(at, month, 2);
+    at = put_two(at, month);
     *at++ = '-';
-    at = put_digits(at, day, 2);
+    at = put_two(at, day);
     *at++ = 'T';
-    at = put_digits(at, seconds / 3600, 2);
+    at = put_two(at, seconds / 3600);
     *at++ = ':';
-    at = put_digits(at, seconds / 60 % 60, 2);
+    at = put_two(at, seconds / 60 % 60);
     *at++ = ':';
-    at = put_digits(at, seconds % 60, 2);
+    at = put_two(at, seconds % 60);
     at = put_fraction(at, (uint32_t)(of_day % 1000000));
     *at++ = 'Z';
     return at;
 }
 
-char *mr_text_put_json(char *at, struct mr_span text)
+/* The byte needs an escape in a JSON string. */
+static bool is_special(uint8_t c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+static char *put_escape(char *at, uint8_t c)
 {
     static const char hex[] = "0123456789abcdef";
 
+    *at++ = '\\';
+    if (c == '"' || c == '\\') {
+        *at++ = (char)c;
+    } else if (c == '\n') {
+        *at++ = 'n';
+    } else {
+        memcpy(at, "u00", 3);
+        at[3] = hex[c >> 4];
+        at[4] = hex[c & 15];
+        at += 5;
+    }
+    return at;
+}
+
+char *mr_text_put_json(char *at, struct mr_span text)
+{
     *at++ = '"';
     for (size_t i = 0; i < text.bytes; i++) {
         uint8_t c = text.data[i];
-        if (c == '"' || c == '\\') {
-            *at++ = '\\';
+        if (MR_UNLIKELY(is_special(c)))
+            at = put_escape(at, c);
+        else
             *at++ = (char)c;
-        } else if (c == '\n') {
-            *at++ = '\\';
-            *at++ = 'n';
-        } else if (c < 0x20) {
-            memcpy(at, "\\u00", 4);
-            at[4] = hex[c >> 4];
-            at[5] = hex[c & 15];
-            at += 6;
-        } else {
-            *at++ = (char)c;
-        }
     }
     *at++ = '"';
     return at;
@@ -125,10 +152,15 @@ char *mr_text_put_json(char *at, struct mr_span text)
 
 mr_i128 mr_divide_rounded(mr_i128 numerator, uint64_t divisor)
 {
-    mr_i128 quotient = numerator / (mr_i128)divisor, rest = numerator % (mr_i128)divisor;
-    mr_u128 twice = 2 * (mr_u128)(rest < 0 ? -rest : rest);
+    mr_u128 size = numerator < 0 ? -(mr_u128)numerator : (mr_u128)numerator, quotient, rest;
 
-    if (twice >= divisor)
-        quotient += numerator < 0 ? -1 : 1;
-    return quotient;
+    if (size <= UINT64_MAX) { /* nearly always, and ten times as fast */
+        quotient = (uint64_t)size / divisor;
+        rest = (uint64_t)size % divisor;
+    } else {
+        quotient = size / divisor;
+        rest = size % divisor;
+    }
+    quotient += 2 * rest >= divisor;
+    return numerator < 0 ? -(mr_i128)quotient : (mr_i128)quotient;
 }

@@ -35,6 +35,19 @@ static char *put_base64(char *at, struct mr_span data)
     return at;
 }
 
+const char *mr_letter_stage(const struct mr_letter *letter)
+{
+    switch ((enum mr_reason)letter->reason) {
+    case MR_REASON_LATE:
+    case MR_REASON_KEY_LIMIT:
+        return "window";
+    case MR_REASON_SINK_REJECTED:
+        return "sink";
+    default:
+        return "decode";
+    }
+}
+
 /* "`amount`: not a number" where a field is at fault, else the detail alone. */
 static char *put_detail(char *at, const struct mr_config *config, const struct mr_letter *letter)
 {
@@ -51,23 +64,24 @@ static char *put_detail(char *at, const struct mr_config *config, const struct m
     return mr_text_put_json(at, mr_span_of(text, (size_t)(end - text)));
 }
 
+char *mr_letter_json_put_data(char *at, struct mr_span body)
+{
+    if (mr_utf8_valid(body))
+        return mr_text_put_json(put(at, ",\"data\":"), body);
+    return put(put_base64(put(at, ",\"data_base64\":\""), body), "\"");
+}
+
 char *mr_letter_json_put(char *at, const struct mr_config *config, const struct mr_letter *letter)
 {
-    struct mr_span payload = mr_letter_payload(letter);
-
     at = put(at, "{\"kind\":\"order\",\"reason\":\"");
     at = put(at, mr_reason_name((enum mr_reason)letter->reason));
-    at = put(at, "\",\"stage\":\"decode\",\"detail\":");
+    at = put(put(at, "\",\"stage\":\""), mr_letter_stage(letter));
+    at = put(at, "\",\"detail\":");
     at = put_detail(at, config, letter);
     at = put(at, ",\"line\":");
     at = mr_text_put_u64(at, letter->position);
     at = put(at, ",\"byte_offset\":");
     at = mr_text_put_u64(at, letter->error_offset);
-    if (mr_utf8_valid(payload)) {
-        at = mr_text_put_json(put(at, ",\"data\":"), payload);
-    } else {
-        at = put_base64(put(at, ",\"data_base64\":\""), payload);
-        *at++ = '"';
-    }
+    at = mr_letter_json_put_data(at, mr_letter_payload(letter));
     return put(at, "}\n");
 }

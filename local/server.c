@@ -239,6 +239,11 @@ struct mr_pubsub_store *mr_server_pubsub(struct mr_server *s)
     return s->pubsub;
 }
 
+struct mr_bq *mr_server_bigquery(struct mr_server *s)
+{
+    return s->bq;
+}
+
 const char *mr_server_problem(const struct mr_server *s)
 {
     return mr_bq_problem(s->bq);

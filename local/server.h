@@ -55,8 +55,9 @@ void mr_server_destroy(struct mr_server *server);
 /* The port of a door, 0 if it is closed. */
 uint16_t mr_server_port(const struct mr_server *server, enum mr_server_door door);
 const char *mr_server_io(const struct mr_server *server); /* "io_uring" or "epoll" */
-/* For preparing topics and subscriptions before it runs. */
+/* For preparing topics, subscriptions and tables before it runs. */
 struct mr_pubsub_store *mr_server_pubsub(struct mr_server *server);
+struct mr_bq *mr_server_bigquery(struct mr_server *server);
 const char *mr_server_problem(const struct mr_server *server); /* behind MR_E_LOCAL_DATABASE */
 
 /* Serves until mr_server_stop, then says goodbye to clients for two seconds at most and saves.

@@ -169,6 +169,11 @@ static void take_fields(struct mr_decoder *d, const uint8_t *start, struct mr_de
         struct mr_value *value = &out->values[i];
         const char *detail = NULL;
 
+        if (MR_LIKELY(field->type == MR_TYPE_STRING && d->walk.present >> leaf & 1 &&
+                      slot->found == MR_FOUND_STRING)) {
+            *value = (struct mr_value){.kind = MR_VALUE_PRESENT, .text = slot->text};
+            continue;
+        }
         *value = (struct mr_value){.kind = MR_VALUE_ABSENT};
         if (leaf == MR_NONE)
             continue;

@@ -37,6 +37,7 @@ void mr_layout_learn(struct mr_layout *layout, const struct mr_walk *walk, struc
         layout->pieces[walk->slots[leaf].scalar].leaf = leaf;
     }
     layout->scalar_count = walk->scalar_count;
+    layout->present = walk->present;
     layout->known = true;
 }
 
@@ -59,6 +60,14 @@ static inline const uint8_t *piece_end(const struct mr_layout *layout, const str
     return left >= bytes && memcmp(at, text, bytes) == 0 ? at + bytes : NULL;
 }
 
+/* The string whose quotes stand at `at` and `stop`. Which slots are present is known beforehand. */
+static inline void fill_string(struct mr_slot *slot, const uint8_t *at, const uint8_t *stop)
+{
+    slot->found = MR_FOUND_STRING;
+    slot->at = at;
+    slot->text = mr_span_of(at + 1, (size_t)(stop - at - 1));
+}
+
 /* The cursor stays in a register: through memory, each step would wait for the last one's store. */
 bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struct mr_span payload)
 {
@@ -76,8 +85,7 @@ bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struc
             stop = mr_json_plain_end(payload.data, at + 1, end);
             if (MR_LIKELY(stop < end && *stop == '"')) {
                 if (piece->leaf != MR_NONE)
-                    mr_scalar_slot(walk, piece->leaf, MR_FOUND_STRING, at)->text = mr_span_of(
-                        at + 1, (size_t)(stop - at - 1));
+                    fill_string(&walk->slots[piece->leaf], at, stop);
                 at = stop + 1;
                 continue;
             }
@@ -87,6 +95,7 @@ bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struc
             return false;
         at = walk->json.at;
     }
+    walk->present = layout->present;
     at = piece_end(layout, last, at, end);
     return at == end;
 }

@@ -23,6 +23,7 @@ struct mr_piece {
 struct mr_layout {
     bool known;
     uint32_t scalar_count;
+    uint64_t present;                           /* slots that its scalars fill, one bit each */
     struct mr_piece pieces[MR_SCALARS_MAX + 1]; /* the last stands behind all scalars */
     uint8_t text[MR_LAYOUT_BYTES_MAX + 16];     /* 16 bytes can be loaded at any of them */
 };

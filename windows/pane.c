@@ -74,12 +74,8 @@ static void describe(const struct mr_slicing *slicing, struct mr_pane *pane, int
     }
 }
 
-struct mr_pane *mr_slicing_look(struct mr_slicing *slicing, int64_t t)
+struct mr_pane *mr_slicing_search(struct mr_slicing *slicing, int64_t t)
 {
-    struct mr_pane *recent = slicing->recent;
-
-    if (recent && t >= recent->start_us && t < recent->end_us)
-        return recent;
     uint32_t after = mr_slicing_from(slicing, t + 1);
     if (after > 0 && t < slicing->panes[after - 1]->end_us)
         return slicing->recent = slicing->panes[after - 1];
@@ -87,11 +83,8 @@ struct mr_pane *mr_slicing_look(struct mr_slicing *slicing, int64_t t)
     return slicing->recent = &slicing->gap;
 }
 
-struct mr_pane *mr_slicing_open(struct mr_slicing *slicing, struct mr_pool *pool,
-                                struct mr_pane *pane)
+struct mr_pane *mr_slicing_enliven(struct mr_slicing *slicing, struct mr_pool *pool)
 {
-    if (pane != &slicing->gap)
-        return pane;
     if (slicing->pane_count == slicing->pane_capacity) {
         uint32_t capacity = MR_MAX(slicing->pane_capacity * 2, (uint32_t)PANES_MIN);
         struct mr_pane **panes = mr_pool_take(pool, capacity * sizeof(void *));
@@ -106,7 +99,7 @@ struct mr_pane *mr_slicing_open(struct mr_slicing *slicing, struct mr_pool *pool
     struct mr_pane *live = mr_pool_take(pool, sizeof *live);
     if (!live)
         return NULL;
-    *live = *pane;
+    *live = slicing->gap;
     uint32_t at = mr_slicing_from(slicing, live->start_us);
     memmove(&slicing->panes[at + 1], &slicing->panes[at],
             (slicing->pane_count - at) * sizeof(void *));
@@ -167,7 +160,7 @@ void mr_cell_merge(const struct mr_cell_layout *layout, void *into, const void *
 {
     uint64_t count = mr_load64(into);
 
-    for (uint32_t m = 0; m < MR_MEASURES_MAX; m++)
+    for (uint32_t m = 0; m < layout->measure_count; m++)
         merge_measure(layout, m, into, from, count == 0);
     mr_store64(into, count + mr_load64(from));
 }

@@ -35,13 +35,27 @@ struct mr_slicing {
 /* Spreads the definitions of `plan` over slicings[MR_WINDOWS_MAX]; returns how many. */
 uint32_t mr_slicing_plan(struct mr_slicing *slicings, const struct mr_plan *plan);
 
+/* What mr_slicing_look and mr_slicing_open do when the last pane looked up is not the one. */
+struct mr_pane *mr_slicing_search(struct mr_slicing *slicing, int64_t t);
+struct mr_pane *mr_slicing_enliven(struct mr_slicing *slicing, struct mr_pool *pool);
+
 /* The pane that holds t, for reading its bounds: the live one, or the slicing's `gap` filled in
  * with the bounds of a pane that has no cells. Valid until the next look. */
-struct mr_pane *mr_slicing_look(struct mr_slicing *slicing, int64_t t);
+static inline struct mr_pane *mr_slicing_look(struct mr_slicing *slicing, int64_t t)
+{
+    struct mr_pane *recent = slicing->recent;
+
+    if (MR_LIKELY(recent && t >= recent->start_us && t < recent->end_us))
+        return recent;
+    return mr_slicing_search(slicing, t);
+}
 
 /* Makes the pane just looked at live. NULL: the pool is used up. */
-struct mr_pane *mr_slicing_open(struct mr_slicing *slicing, struct mr_pool *pool,
-                                struct mr_pane *pane);
+static inline struct mr_pane *mr_slicing_open(struct mr_slicing *slicing, struct mr_pool *pool,
+                                              struct mr_pane *pane)
+{
+    return MR_LIKELY(pane != &slicing->gap) ? pane : mr_slicing_enliven(slicing, pool);
+}
 
 /* Index of the first live pane with start_us >= t; pane_count if none. */
 uint32_t mr_slicing_from(const struct mr_slicing *slicing, int64_t t);

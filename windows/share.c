@@ -112,7 +112,7 @@ static void fold(const struct mr_plan *plan, const struct mr_cell_layout *layout
     uint64_t count = mr_load64(cell);
 
     mr_store64(cell, count + 1);
-    for (uint32_t m = 0; m < plan->measure_count; m++) {
+    for (uint32_t m = 0; m < layout->measure_count; m++) {
         bool first = count == 0;
         if (plan->order.valid_offset[m] != 0) {
             uint16_t present = layout->measures[m].present;

@@ -33,6 +33,46 @@ static void uuids_are_their_bits(void **state)
     assert_int_equal(upper.high >> 12 & 15, 15);
 }
 
+/* Digit by digit, as RFC 9562 spells it; false: none in lower case. */
+static bool plain_uuid(const char *text, struct mr_id *id)
+{
+    static const char hex[] = "0123456789abcdef";
+    uint64_t words[2] = {0, 0};
+    uint32_t digits = 0;
+
+    for (uint32_t i = 0; i < 36; i++) {
+        bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+        const char *digit = text[i] != '\0' ? strchr(hex, text[i]) : NULL;
+        if (hyphen ? text[i] != '-' : digit == NULL)
+            return false;
+        if (!hyphen) {
+            words[digits / 16] = words[digits / 16] << 4 | (uint64_t)(digit - hex);
+            digits++;
+        }
+    }
+    *id = (struct mr_id){words[0], words[1]};
+    return (words[0] >> 12 & 15) >= 1 && (words[0] >> 12 & 15) <= 8;
+}
+
+static void uuids_are_read_byte_by_byte(void **state)
+{
+    (void)state;
+    for (uint32_t place = 0; place < 36; place++)
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            char text[] = "0f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0";
+            struct mr_id expected;
+            text[place] = (char)byte;
+            bool good = plain_uuid(text, &expected);
+            struct mr_id id = mr_id_from_text(mr_span_of(text, 36), 7);
+            if (good) {
+                assert_true(id.high == expected.high);
+                assert_true(id.low == expected.low);
+            } else {
+                assert_int_equal(id.high >> 12 & 15, 15);
+            }
+        }
+}
+
 static void anything_else_is_hashed(void **state)
 {
     (void)state;
@@ -46,6 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decimals_are_exact),
         cmocka_unit_test(uuids_are_their_bits),
+        cmocka_unit_test(uuids_are_read_byte_by_byte),
         cmocka_unit_test(anything_else_is_hashed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
