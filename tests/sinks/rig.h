@@ -68,7 +68,7 @@ static inline void start_with(enum mr_delivery delivery, const char *firings, bo
              "sinks: { bigquery: { dataset: demo.realtime, delivery: %s, firings: [%s] } }\n",
              delivery == MR_EXACTLY_ONCE ? "exactly_once" : "at_least_once", firings);
     kit_plan_make(yaml);
-    assert_int_equal(mr_io_create(&io, MR_IO_EPOLL, NULL), MR_OK);
+    assert_int_equal(mr_io_create(&io, MR_IO_AUTO, NULL), MR_OK);
     fake_init(&fake, io);
     assert_int_equal(mr_arena_init(&arena, mr_bigquery_writer_bytes(&kit_plan, 1) +
                                                BLOCKS * (65536 + 256) + 65536),
