@@ -50,6 +50,13 @@ struct mr_append_counters {
     atomic_ullong rejected, retried;    /* rows; times that something was to be sent again */
 };
 
+/* One writer a counter: a plain add, published relaxed. */
+static inline void mr_append_count(atomic_ullong *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
 /* What the append streams of a writer share. */
 struct mr_append_shared {
     const struct mr_plan *plan;

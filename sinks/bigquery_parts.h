@@ -14,13 +14,6 @@ static inline const char *mr_append_stream_table(const struct mr_append_stream *
     return stream->parent + strlen("projects/");
 }
 
-/* One writer a counter: a plain add, published relaxed. */
-static inline void mr_append_count(atomic_ullong *counter, uint64_t n)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-                          memory_order_relaxed);
-}
-
 /* The service's last words, for the notes and the fault. */
 void mr_append_stream_words(struct mr_append_stream *stream, int32_t code, struct mr_span text);
 void mr_append_stream_fault(struct mr_append_stream *stream, int err);

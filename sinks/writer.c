@@ -60,7 +60,7 @@ static bool put_rows(struct mr_bigquery_writer *w, uint64_t now_ns)
     for (; w->rows_left > 0; w->rows_left--, w->row = mr_block_next(w->row)) {
         struct mr_row *row = w->row;
         if (!is_wanted(w, row)) {
-            atomic_fetch_add_explicit(&w->skipped, 1, memory_order_relaxed);
+            mr_append_count(&w->skipped, 1);
             continue;
         }
         if (mr_append_stream_put(stream_of(w, row), row, &w->origin, now_ns))
