@@ -11,6 +11,7 @@
 #include "app/summary.h"
 #include "app/topology.h"
 #include "core/clock.h"
+#include "core/units.h"
 
 #define SETS_MAX   64
 #define LOOK_US    10000                /* between looks at the workers */
@@ -18,7 +19,7 @@
 
 static const char usage[] =
     "usage: millrace run CONFIG [--set a.b=c]... [--until-drained] [--dry-run] [--quiet]\n"
-    "                    [--summary-json FILE]\n"
+    "                    [--summary-json FILE] [--progress DURATION]\n"
     "Runs the pipeline: a file to its end, a subscription until it is interrupted (it then\n"
     "fires every window, acknowledges and ends; a second signal ends at once).\n"
     "  --set a.b=c          replace a value of the configuration; windows.0.size=10m\n"
@@ -27,6 +28,7 @@ static const char usage[] =
     "  --dry-run            check and prepare everything, then stop\n"
     "  --quiet              no progress, no summary\n"
     "  --summary-json FILE  write the counts as one JSON object; - is standard output\n"
+    "  --progress DURATION  how often to tell progress (default 100ms on a terminal, else 10s)\n"
     "examples:\n"
     "  millrace run orders.yaml\n"
     "  cat orders.ndjson | millrace run orders.yaml --set source.file.path=-\n"
@@ -43,6 +45,7 @@ struct options {
     bool dry_run, quiet, until_drained;
     struct mr_config_set sets[SETS_MAX];
     uint32_t set_count;
+    int64_t progress_us; /* 0: what suits the place */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -83,6 +86,10 @@ static bool parse(struct options *options, int argc, char **argv)
             if (++i == argc)
                 return misused("a file name is missing after", word);
             options->summary_json = argv[i];
+        } else if (strcmp(word, "--progress") == 0) {
+            const char *text = ++i < argc ? argv[i] : "nothing";
+            if (mr_duration_parse(text, &options->progress_us) || options->progress_us <= 0)
+                return misused("--progress takes a duration, as 1s", text);
         } else if (strcmp(word, "--dry-run") == 0) {
             options->dry_run = true;
         } else if (strcmp(word, "--until-drained") == 0) {
@@ -281,7 +288,7 @@ static int run(const struct mr_plan *plan, const struct options *options,
         return tell(MR_EXIT_SOFTWARE, MR_E_MEMORY, "the topology");
     int err = mr_topology_init(topology, plan, files);
     if (err == MR_OK && !options->dry_run) {
-        mr_progress_init(&progress, options->quiet, size_of(files->source));
+        mr_progress_init(&progress, options->quiet, options->progress_us, size_of(files->source));
         if (mr_topology_start(topology) == MR_OK)
             watch(topology, &progress, options);
         mr_topology_stop(topology);

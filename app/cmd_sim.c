@@ -84,7 +84,10 @@ static void tell_progress(struct sim *sim, uint64_t now_ns)
     double rate = seconds > 0 ? (double)done / seconds : 0;
     char of[64] = "", eta[64] = "";
 
-    if (now_ns - sim->told_ns < (sim->terminal ? TERMINAL_NS : PLAIN_NS))
+    uint64_t every_ns = sim->terminal ? TERMINAL_NS : PLAIN_NS;
+    if (sim->options.progress_us > 0)
+        every_ns = (uint64_t)sim->options.progress_us * 1000;
+    if (now_ns - sim->told_ns < every_ns)
         return;
     sim->told_ns = now_ns;
     if (count != MR_SIM_FOREVER) {

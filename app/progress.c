@@ -9,7 +9,8 @@
 #define TERMINAL_NS UINT64_C(100000000)
 #define PLAIN_NS    UINT64_C(10000000000)
 
-void mr_progress_init(struct mr_progress *progress, bool quiet, uint64_t bytes_total)
+void mr_progress_init(struct mr_progress *progress, bool quiet, int64_t every_us,
+                      uint64_t bytes_total)
 {
     uint64_t now_ns = mr_now_ns();
     *progress = (struct mr_progress){.terminal = isatty(STDERR_FILENO),
@@ -17,6 +18,9 @@ void mr_progress_init(struct mr_progress *progress, bool quiet, uint64_t bytes_t
                                      .started_ns = now_ns,
                                      .told_ns = now_ns,
                                      .bytes_total = bytes_total};
+    progress->every_ns = progress->terminal ? TERMINAL_NS : PLAIN_NS;
+    if (every_us > 0)
+        progress->every_ns = (uint64_t)every_us * 1000;
 }
 
 void mr_progress_tell(struct mr_progress *progress, uint64_t count, uint64_t bytes)
@@ -24,7 +28,7 @@ void mr_progress_tell(struct mr_progress *progress, uint64_t count, uint64_t byt
     uint64_t now_ns = mr_now_ns(), passed_ns = now_ns - progress->told_ns;
     char rest[64] = "";
 
-    if (progress->quiet || passed_ns < (progress->terminal ? TERMINAL_NS : PLAIN_NS))
+    if (progress->quiet || passed_ns < progress->every_ns)
         return;
     double rate = (double)(count - progress->told_count) / ((double)passed_ns / 1e9);
     if (progress->bytes_total > 0 && bytes > 0 && bytes <= progress->bytes_total) {

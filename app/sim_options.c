@@ -83,6 +83,9 @@ static const struct option table[] = {
      "names of regions (default us-west,us-east,europe,asia)"},
     {"--truth", "FILE", TEXT, OWN(truth), 0, 0, "a path", "truth.json",
      "write the totals there at the end, as one line of JSON"},
+    {"--progress", "DURATION", SPAN, OWN(progress_us), 0.01, DAY_S,
+     "a duration in [10ms, 1d], with a unit", "1s",
+     "how often to tell progress (default 200ms on a terminal, else 10s)"},
 };
 /* clang-format on */
 

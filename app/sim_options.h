@@ -16,6 +16,7 @@ struct mr_sim_options {
     const char *topic;    /* projects/P/topics/T instead of a file; NULL: none */
     const char *endpoint; /* of Pub/Sub, host:port, plaintext */
     const char *truth;    /* path of the totals, NULL: none */
+    int64_t progress_us;  /* between lines that tell how it goes; 0: what suits the place */
     bool help;
 };
 

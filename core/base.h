@@ -55,6 +55,12 @@ static inline bool mr_span_equal(struct mr_span a, struct mr_span b)
     return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0);
 }
 
+/* One behind the last byte. (NULL plus 0 is undefined in C, so empty spans are looked after.) */
+static inline const uint8_t *mr_span_end(struct mr_span span)
+{
+    return span.bytes == 0 ? span.data : span.data + span.bytes;
+}
+
 static inline uint64_t mr_load64(const void *p)
 {
     uint64_t v;

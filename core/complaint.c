@@ -139,7 +139,7 @@ char *mr_redact(struct mr_texts *strings, const char *text)
 /* Line `number` of the source, without its end; empty beyond the last. */
 static struct mr_span line_of(struct mr_span source, uint32_t number)
 {
-    const uint8_t *at = source.data, *end = at + source.bytes;
+    const uint8_t *at = source.data, *end = mr_span_end(source);
 
     for (; number > 1 && at < end; number--) {
         const uint8_t *feed = memchr(at, '\n', (size_t)(end - at));

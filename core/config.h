@@ -84,8 +84,8 @@ struct mr_config {
     struct {
         const char *file; /* NULL: not a file source; "-" is standard input */
         struct {
-            const char *subscription; /* NULL: not a Pub/Sub source */
-            const char *endpoint;     /* host:port, default pubsub.googleapis.com:443 */
+            const char *subscription;  /* NULL: not a Pub/Sub source */
+            const char *endpoint;      /* host:port, default pubsub.googleapis.com:443 */
             bool plaintext, anonymous; /* anonymous: TLS, but no credentials */
             const char *ca_file;
             uint32_t streams;

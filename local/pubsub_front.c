@@ -236,7 +236,7 @@ static bool read_posts(struct mr_served *call, const struct mr_pubsub_publish *r
             return mr_pubsub_front_parsed(call, MR_E_PROTOBUF);
     /* Only now, since the array moves while it grows. */
     for (uint32_t i = 0; i < count; i++)
-        f->posts[i].pairs = f->pairs + f->first_pairs[i];
+        f->posts[i].pairs = f->pairs ? f->pairs + f->first_pairs[i] : NULL;
     return true;
 }
 

@@ -72,7 +72,7 @@ static inline void fill_string(struct mr_slot *slot, const uint8_t *at, const ui
 bool mr_layout_match(const struct mr_layout *layout, struct mr_walk *walk, struct mr_span payload)
 {
     const struct mr_piece *piece = layout->pieces, *last = piece + layout->scalar_count;
-    const uint8_t *at = payload.data, *end = at + payload.bytes, *stop;
+    const uint8_t *at = payload.data, *end = mr_span_end(payload), *stop;
 
     if (!layout->known || payload.bytes == 0)
         return false;

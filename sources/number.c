@@ -134,7 +134,7 @@ const uint8_t *mr_number_scan(const uint8_t *at, const uint8_t *end, enum mr_num
 
 bool mr_number_read(struct mr_span text, enum mr_number_form form, struct mr_number *out)
 {
-    const uint8_t *end = text.data + text.bytes, *wrong;
+    const uint8_t *end = mr_span_end(text), *wrong;
 
     return text.bytes > 0 && mr_number_scan(text.data, end, form, out, &wrong) == end;
 }
