@@ -95,8 +95,12 @@ void mr_summary_print(const struct mr_summary *summary, const struct mr_config *
     }
     if (config->sinks.file && strcmp(config->sinks.file, "-") != 0)
         fprintf(out, "\n  rows     %s\n", config->sinks.file);
-    if (config->sinks.dead_letter_file)
-        fprintf(out, "  letters  %s\n", config->sinks.dead_letter_file);
+    for (uint32_t w = 0; config->sinks.bigquery.dataset && w < config->window_count; w++)
+        fprintf(out, "  table    %s.%s\n", config->sinks.bigquery.dataset, config->windows[w].name);
+    if (config->sinks.dead_letter_file || config->sinks.dead_letter_topic)
+        fprintf(out, "  letters  %s\n",
+                config->sinks.dead_letter_file ? config->sinks.dead_letter_file
+                                               : config->sinks.dead_letter_topic);
 }
 
 void mr_summary_print_json(const struct mr_summary *summary, FILE *out)
