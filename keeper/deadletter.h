@@ -10,17 +10,19 @@
  * MR_AGAIN: back-pressure, never a drop. A letter that the service refuses for itself is written
  * to the spill file, told on standard error, counted, and then as safe as a published one.
  *
- * Message   the body is unchanged; attributes are the original ones, then millrace_reason, _stage,
- *           _detail, _field, _message_id or _line, _byte_offset; millrace_truncated=1 when
- * something was cut to the service's limits or left out to keep the body whole. Twice     a Publish
- * that was done, but whose answer was lost, is done again: at least once. Owns      all memory from
- * the arena at init; the channel allocates per connection. Thread    one, the owner of the mr_io.
- * I/O  the channel; the spill file by plain writes; names are resolved when connecting. This is the
- * cold room. Errors    MR_E_DEAD_LETTERS raised as fault for what no try will mend: no such topic,
- * no right to publish. MR_E_FILE_WRITE for the spill file. Source    facts of google.pubsub.v1:
- * 1,000 messages and 10,000,000 bytes a request; Publish is retried on ABORTED, CANCELLED,
- * INTERNAL, RESOURCE_EXHAUSTED, UNKNOWN, UNAVAILABLE and DEADLINE_EXCEEDED after 100 ms, times 4,
- * up to 60 s (published service config). */
+ * Message  the body is unchanged; attributes are the original ones, then millrace_reason, _stage,
+ *          _detail, _field, _message_id or _line, _byte_offset; millrace_truncated=1 when
+ *          something was cut to the service's limits or left out to keep the body whole.
+ * Twice    a Publish that was done, but whose answer was lost, is done again: at least once.
+ * Owns     all memory from the arena at init; the channel allocates per connection.
+ * Thread   one, the owner of the mr_io.
+ * I/O      the channel; the spill file by plain writes; names are resolved when connecting. This
+ *          is the cold room.
+ * Errors   MR_E_DEAD_LETTERS raised as fault for what no try will mend: no such topic, no right to
+ *          publish. MR_E_FILE_WRITE for the spill file.
+ * Source   google.pubsub.v1: 1,000 messages and 10,000,000 bytes a request; Publish is retried on
+ *          ABORTED, CANCELLED, INTERNAL, RESOURCE_EXHAUSTED, UNKNOWN, UNAVAILABLE and
+ *          DEADLINE_EXCEEDED after 100 ms, times 4, up to 60 s (published service config). */
 #ifndef MR_KEEPER_DEADLETTER_H
 #define MR_KEEPER_DEADLETTER_H
 

@@ -5,7 +5,8 @@
  *            -> run returns, state is saved -> destroy
  *
  * Ports   every port but REST's serves all gRPC services; each has a name for people's
- * configuration. Bounds  as in local/connection.h. */
+ *         configuration.
+ * Bounds  as in local/connection.h. */
 #ifndef MR_LOCAL_SERVER_H
 #define MR_LOCAL_SERVER_H
 
